@@ -1,0 +1,16 @@
+# Every library comes from Debian 12; nothing is vendored and nothing is downloaded by the build.
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+find_package(OpenSSL REQUIRED)
+find_package(SQLite3 REQUIRED)
+find_package(PostgreSQL REQUIRED)
+find_package(Boost 1.81 REQUIRED COMPONENTS json url)
+find_package(Protobuf REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(yaml-cpp REQUIRED)
+find_package(GTest REQUIRED)
+find_package(benchmark QUIET)
+pkg_check_modules(SODIUM REQUIRED IMPORTED_TARGET libsodium)
+# Debian's gRPC names abseil's libraries only in its pkg-config files; linking without them leaves symbols undefined.
+pkg_check_modules(GRPC REQUIRED IMPORTED_TARGET grpc++ protobuf)
+find_program(GRPC_CPP_PLUGIN grpc_cpp_plugin REQUIRED)

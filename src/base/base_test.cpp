@@ -1,0 +1,65 @@
+#include <gtest/gtest.h>
+
+#include "base/enum_text.hpp"
+#include "base/ids.hpp"
+#include "base/log.hpp"
+#include "base/result.hpp"
+#include "base/secrets.hpp"
+#include "base/time.hpp"
+
+namespace gyre {
+namespace {
+
+TEST(Reasons, EveryReasonHasWordsInBothLanguages) {
+  for (std::size_t i = 0; i < reason_count(); ++i) {
+    const auto reason = static_cast<Reason>(i);
+    EXPECT_FALSE(sentence(reason, {}, Language::en).empty()) << reason_text(reason);
+    EXPECT_FALSE(sentence(reason, {}, Language::ko).empty()) << reason_text(reason);
+    EXPECT_EQ(reason_from_text(reason_text(reason)), reason) << "two reasons share the code " << reason_text(reason);
+    if (error_code(reason) != ErrorCode::none) {
+      EXPECT_FALSE(way_out(reason, {}, Language::en).empty()) << reason_text(reason);
+      EXPECT_FALSE(way_out(reason, {}, Language::ko).empty()) << reason_text(reason);
+    }
+  }
+}
+
+TEST(Reasons, ASentenceIsFilledFromItsArguments) {
+  const Error error{Reason::pod_not_found, {{"pod", "2s56cp0pof1rmt"}}, ""};
+  EXPECT_EQ(error.message(), "no pod 2s56cp0pof1rmt");
+  EXPECT_EQ(error.message(Language::ko), "파드 2s56cp0pof1rmt이(가) 없습니다");
+}
+
+Result<int> half(int n) {
+  if (n % 2) return invalid("n", "expected an even number");
+  return n / 2;
+}
+Result<int> quarter(int n) { return TRY(half(TRY(half(n)))); }
+
+TEST(ResultTest, TryReturnsTheErrorToTheCaller) {
+  EXPECT_EQ(quarter(8).value(), 2);
+  EXPECT_EQ(quarter(6).error().field, "n");
+}
+
+TEST(TimeTest, Rfc3339GoesThereAndBack) {
+  const auto time = parse_rfc3339("2024-02-29T23:59:59.125+09:00");
+  ASSERT_TRUE(time);
+  EXPECT_EQ(rfc3339(*time), "2024-02-29T14:59:59.125Z");
+  EXPECT_EQ(parse_rfc3339(rfc3339(*time)), time);
+  for (const char* wrong : {"", "2024-02-30T00:00:00Z", "2024-02-29T24:00:00Z", "2024-02-29T00:00:00", "2024-02-29T00:00:00Zx"})
+    EXPECT_FALSE(parse_rfc3339(wrong)) << wrong;
+}
+
+TEST(LogTest, ApiKeysInAddressesAreHidden) {
+  EXPECT_EQ(log::redact_url("/graphql?api_key=rpa_SECRET&x=1"), "/graphql?api_key=***&x=1");
+}
+
+TEST(SecretsTest, DigestAndBase64) {
+  EXPECT_EQ(sha256_hex("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+  EXPECT_EQ(from_base64url(base64url("a\0b\xff")), std::string("a\0b\xff"));
+  EXPECT_FALSE(from_base64url("a+b/"));
+  EXPECT_TRUE(equal_in_constant_time("x", "x"));
+  EXPECT_FALSE(equal_in_constant_time("x", "xy"));
+}
+
+}  // namespace
+}  // namespace gyre

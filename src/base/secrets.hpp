@@ -1,0 +1,17 @@
+// Small cryptographic helpers over libsodium: digests for tokens at rest, comparison in constant time, random text.
+// Passwords are another matter (slow on purpose): accounts/password.hpp.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace gyre {
+
+std::string sha256_hex(std::string_view bytes);                   // 64 lower-case hex digits
+bool equal_in_constant_time(std::string_view a, std::string_view b);
+std::string hex(std::string_view bytes);
+std::string base64url(std::string_view bytes);                    // without padding
+std::optional<std::string> from_base64url(std::string_view text); // empty when it is not base64url
+
+}  // namespace gyre
