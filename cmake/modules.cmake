@@ -22,7 +22,8 @@ if(GYRE_SANITIZE)
     target_compile_options(gyre_flags INTERFACE -fno-sanitize-recover=all)
   endif()
 endif()
-target_link_libraries(gyre_flags INTERFACE Threads::Threads)
+# Boost.JSON is in the precompiled header: its definitions must be the same everywhere, or the header is not used.
+target_link_libraries(gyre_flags INTERFACE Threads::Threads Boost::json Boost::url)
 
 if(GYRE_PCH)
   add_library(gyre_pch OBJECT ${CMAKE_SOURCE_DIR}/cmake/pch.cpp)

@@ -42,11 +42,14 @@ inline void take(tl::expected<void, Error>&&) {}
 }  // namespace detail
 
 // TRY(expression): the value, or returns the error to our caller. In plain functions only, never in a coroutine.
-#define TRY(expression)                                                  \
-  ({                                                                     \
-    auto try_result_ = (expression);                                     \
-    if (!try_result_) return ::gyre::fail(std::move(try_result_).error()); \
-    ::gyre::detail::take(std::move(try_result_));                        \
+#define TRY(expression) GYRE_TRY(expression, __COUNTER__)
+#define GYRE_TRY(expression, number) GYRE_TRY_NAMED(expression, number)
+#define GYRE_TRY_NAMED(expression, number) GYRE_TRY_AS(expression, try_result_##number)
+#define GYRE_TRY_AS(expression, name)                              \
+  ({                                                               \
+    auto name = (expression);                                      \
+    if (!name) return ::gyre::fail(std::move(name).error());       \
+    ::gyre::detail::take(std::move(name));                         \
   })
 
 }  // namespace gyre

@@ -1,0 +1,71 @@
+// The route table as data, and the way through it: find the route, know the caller, check what they may, keep
+// idempotency keys, call the handler, turn an error into a problem body. Runs on the core thread; knows no socket.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "http/message.hpp"
+#include "json/schema.hpp"
+#include "runtime/core.hpp"
+
+namespace gyre::http {
+
+enum class Access {
+  open,      // anyone
+  reader,    // any valid key or session of the workspace, not a pod's own key
+  writer,    // READ_WRITE
+  admin,     // the operator of this installation, READ_WRITE
+};
+BOOST_DESCRIBE_ENUM(Access, open, reader, writer, admin)
+
+struct QueryParameter {
+  std::string name, description, example;
+  bool repeatable = false;
+};
+
+using Handler = std::function<Result<Response>(const Request&)>;
+
+struct Route {
+  Method method = Method::get;
+  std::string path;                    // "/v1/pods/{id}"
+  Access access = Access::reader;
+  std::string summary;                 // one short line
+  std::string description;             // what a caller should know beyond it
+  std::string tag;                     // "Pods"
+  bool pod_key = false;                // a pod-scoped key may use it when {id} is its pod
+  bool idempotency_key = false;        // POST that makes something: an Idempotency-Key is honoured
+  std::vector<QueryParameter> query;
+  json::SchemaRef body;                // empty: no body is read
+  int status = 200;
+  json::SchemaRef answer;              // empty: no body, or described in `description`
+  std::string answer_type = "application/json";
+  std::vector<Reason> errors;          // beyond those every route may give
+  Handler handler;
+};
+
+// Who the request comes from, from its credentials; accounts/ implements it. An open route does not ask.
+using Authenticate = std::function<Result<Caller>(const Request&)>;
+
+class Router {
+ public:
+  Router(Core& core, Authenticate authenticate);
+
+  void add(std::vector<Route> routes);
+  const std::vector<Route>& routes() const { return routes_; }
+
+  // Called within a core task; the answer leaves after that task's commit. Never throws for bad input; an exception of
+  // a handler undoes its changes and becomes a 500.
+  Response dispatch(Request request);
+
+ private:
+  Core& core_;
+  Authenticate authenticate_;
+  std::vector<Route> routes_;
+};
+
+// The OpenAPI 3.1 document of a route table.
+std::string openapi(const std::vector<Route>& routes, const std::string& version);
+
+}  // namespace gyre::http

@@ -1,0 +1,100 @@
+#include "runtime/core.hpp"
+
+#include "base/log.hpp"
+
+namespace gyre {
+namespace {
+constexpr std::size_t batch_max = 200;
+constexpr Duration slow_task = 20ms;
+}  // namespace
+
+Core::Core(Runtime& runtime, db::Connection& db) : runtime_(runtime), db_(db) {}
+
+void Core::post(std::string_view name, std::function<void()> task, std::function<void()> failed) {
+  auto enter = alive_.guard([this](Task entered) { enqueue(std::move(entered)); });
+  runtime_.post([enter = std::move(enter), entered = Task{name, std::move(task), std::move(failed)}]() mutable {
+    enter(std::move(entered));
+  });
+}
+
+std::unique_ptr<Timer> Core::every(Duration period, std::string_view name, std::function<void()> task) {
+  auto timer = std::make_unique<Timer>(runtime_);
+  timer->repeat(period, alive_.guard([this, name, task = std::move(task)] { enqueue({name, task, {}}); }));
+  return timer;
+}
+
+void Core::after(Duration delay, std::string_view name, std::function<void()> task) {
+  runtime_.after(delay, alive_.guard([this, name, task = std::move(task)] { enqueue({name, task, {}}); }));
+}
+
+void Core::after_commit(std::function<void()> effect) { effects_.push_back(std::move(effect)); }
+
+Core::Counters Core::counters() const {
+  auto out = counters_;
+  out.waiting = waiting_.size();
+  return out;
+}
+
+void Core::enqueue(Task task) {
+  waiting_.push_back(std::move(task));
+  if (drain_posted_) return;
+  drain_posted_ = true;
+  runtime_.post(alive_.guard([this] { drain(); }));
+}
+
+void Core::drain() {
+  drain_posted_ = false;
+  std::vector<std::function<void()>> on_failed_commit;
+  std::vector<std::function<void()>> failures;
+  try {
+    db_.begin();
+    for (std::size_t count = 0; count < batch_max && !waiting_.empty(); ++count) {
+      Task task = std::move(waiting_.front());
+      waiting_.pop_front();
+      const auto effects_before = effects_.size();
+      const auto started = runtime_.uptime();
+      ++counters_.tasks;
+      db_.begin();  // a savepoint: one task's accident does not undo its neighbours
+      try {
+        task.run();
+        db_.commit();
+        if (task.failed) on_failed_commit.push_back(std::move(task.failed));
+      } catch (const std::exception& problem) {
+        effects_.resize(effects_before);
+        ++counters_.failed_tasks;
+        log::error("task failed", {{"task", std::string(task.name)}, {"problem", problem.what()}});
+        if (task.failed) failures.push_back(std::move(task.failed));
+        db_.rollback();
+      }
+      if (runtime_.uptime() - started > slow_task) {
+        ++counters_.slow_tasks;
+        log::warn("slow task", {{"task", std::string(task.name)},
+                                {"milliseconds", std::to_string((runtime_.uptime() - started).count())}});
+      }
+    }
+    db_.commit();
+    ++counters_.commits;
+  } catch (const std::exception& problem) {
+    // The commit itself failed, or the connection is gone: nothing of this batch happened.
+    ++counters_.failed_commits;
+    log::error("commit failed", {{"problem", problem.what()}});
+    effects_.clear();
+    while (db_.depth() > 0) try {
+        db_.rollback();
+      } catch (const std::exception&) {  // the connection is gone; depth is counted down all the same
+      }
+    failures.insert(failures.end(), std::make_move_iterator(on_failed_commit.begin()),
+                    std::make_move_iterator(on_failed_commit.end()));
+  }
+  auto effects = std::move(effects_);
+  effects_.clear();
+  if (!waiting_.empty() && !drain_posted_) {
+    drain_posted_ = true;
+    runtime_.post(alive_.guard([this] { drain(); }));
+  }
+  // `this` may be destroyed by an effect (the simulator crashes servers); nothing below touches members.
+  for (auto& effect : effects) effect();
+  for (auto& failure : failures) failure();
+}
+
+}  // namespace gyre
