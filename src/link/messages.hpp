@@ -1,0 +1,205 @@
+// What the server and an agent say to each other, as plain data. On the wire it is proto/agent/v1/agent.proto; in the
+// simulator these structs travel as they are. Every message may be lost, doubled or late: orders carry a generation,
+// reports a sequence, and both sides send the whole state again rather than a change.
+#pragma once
+
+#include <boost/describe.hpp>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/ids.hpp"
+#include "base/reasons.hpp"
+#include "base/time.hpp"
+
+namespace gyre::link {
+
+// ---- server to agent ----
+
+struct PortOrder {
+  int container_port = 0;
+  bool http = false;  // reached through the proxy; else a TCP port mapped on the host
+  bool operator==(const PortOrder&) const = default;
+};
+
+struct ContainerOrder {
+  std::string name;   // unique in the pod; the first is the main one and owns the pod's network
+  std::string image;  // as the user wrote it; pinned by the agent to the digest of its first pull (`image_digest`)
+  std::optional<std::vector<std::string>> entrypoint, command;  // absent: the image's own
+  std::map<std::string, std::string> env;                       // complete, RUNPOD_* included
+  std::string registry_user, registry_password;                 // empty: anonymous; never logged, not in the journal's clear text log
+  bool operator==(const ContainerOrder&) const = default;
+};
+
+enum class RestartPolicy { always, on_failure, never };
+BOOST_DESCRIBE_ENUM(RestartPolicy, always, on_failure, never)
+
+struct PodSpec {
+  WorkspaceId workspace;  // its network is named after it
+  std::string hostname;   // podHostId
+  std::vector<ContainerOrder> containers;
+  std::vector<PortOrder> ports;
+  std::vector<std::string> gpus;  // UUIDs on this host; empty: none
+  double vcpus = 0;               // for the whole pod, given to each of its containers as the limit
+  std::int64_t memory_bytes = 0;
+  std::int64_t shm_bytes = 0;
+  std::int64_t container_disk_bytes = 0;
+  std::int64_t volume_bytes = 0;  // 0: no local volume
+  std::string volume_path;        // mount path inside
+  RestartPolicy restart = RestartPolicy::always;
+  bool operator==(const PodSpec&) const = default;
+};
+
+enum class Desired { running, stopped, deleted };
+BOOST_DESCRIBE_ENUM(Desired, running, stopped, deleted)
+
+// What shall be. An order with a lower generation than one already obeyed is refused; an equal one changes nothing.
+// `run` counts incarnations of the containers: another run means new containers from the image, with an empty container
+// disk; the same run means those that are there, whatever happened to the agent in between.
+struct PodOrder {
+  PodId pod;
+  std::int64_t generation = 0;
+  std::int64_t run = 0;
+  Desired desired = Desired::running;
+  PodSpec spec;                  // also with stopped and deleted, so that an agent without a journal knows what to remove
+  Duration stop_grace{5000};     // between the stop signal and SIGKILL
+  bool operator==(const PodOrder&) const = default;
+};
+
+struct ForgetPod {  // the server has recorded the deletion; the agent need not report the pod again
+  PodId pod;
+  std::int64_t generation = 0;
+};
+
+struct RetireHost {};  // finish: report no more, keep nothing running that is not a pod, exit. Pods are deleted before.
+
+// A channel carries bytes of one conversation (a log; later exec and tunnels). Either side sends at most what the other
+// has credited (256 KiB at the start), so that a slow reader holds no memory.
+struct LogRequest {
+  PodId pod;
+  std::string container;  // empty: the main one
+  bool follow = false;
+  std::optional<int> tail;
+  std::optional<Time> since;
+  bool timestamps = false;
+};
+struct ChannelOpen {
+  std::uint64_t channel = 0;  // chosen by the server, never used twice on one host
+  LogRequest log;
+};
+struct ChannelData {
+  std::uint64_t channel = 0;
+  std::string bytes;
+};
+struct ChannelCredit {
+  std::uint64_t channel = 0;
+  std::int64_t bytes = 0;  // so many more may be sent
+};
+struct ChannelClose {
+  std::uint64_t channel = 0;
+  std::optional<Reason> reason;  // absent: came to its proper end
+  Args args;
+};
+inline constexpr std::int64_t channel_window_bytes = 256 * 1024;
+
+using ServerMessage = std::variant<PodOrder, ForgetPod, RetireHost, ChannelOpen, ChannelCredit, ChannelClose>;
+
+// ---- agent to server ----
+
+struct GpuFacts {
+  std::string uuid, type_id, bus;
+  std::int64_t memory_bytes = 0;
+  bool simulated = false;
+  bool operator==(const GpuFacts&) const = default;
+};
+
+// What the machine is; sent on every connection and whenever it changes.
+struct HostFacts {
+  std::string hostname, os, kernel, architecture, agent_version, boot_id;
+  std::string public_address;  // where mapped ports are reached
+  int cpus = 0;
+  std::int64_t memory_bytes = 0, disk_bytes = 0;
+  std::vector<GpuFacts> gpus;
+  std::string driver_version, cuda_version;  // empty without NVIDIA
+  std::string engine_name, engine_version;
+  bool container_disk_limit = false;
+  bool operator==(const HostFacts&) const = default;
+};
+
+// How far a pod is, as the agent sees it.
+enum class PodPhase {
+  accepted,     // journaled, nothing done yet
+  pulling,
+  starting,
+  running,      // all its containers run
+  backing_off,  // a container exited; it is started again at `next_restart`
+  stopping,
+  stopped,      // no container is left; the local volume is
+  exited,       // the main container ended and the restart policy lets it rest
+  failed,       // cannot run; `reason` says why; no container is left
+  deleted,      // no container, network or volume of it is left
+};
+BOOST_DESCRIBE_ENUM(PodPhase, accepted, pulling, starting, running, backing_off, stopping, stopped, exited, failed, deleted)
+
+struct PortFacts {
+  int container_port = 0, host_port = 0;
+  bool http = false;
+  bool operator==(const PortFacts&) const = default;
+};
+
+struct ContainerFacts {
+  std::string name, container_id, image_digest;
+  bool running = false;
+  std::optional<Time> started_at, finished_at;
+  int exit_code = 0;
+  bool oom_killed = false;
+  int restarts = 0;
+  bool operator==(const ContainerFacts&) const = default;
+};
+
+struct PodFacts {
+  PodId pod;
+  std::int64_t generation = 0;  // of the order it obeys
+  std::int64_t run = 0;         // of the containers that are there
+  PodPhase phase = PodPhase::accepted;
+  std::optional<Reason> reason;  // why it is in this phase, when there is something to say
+  Args args;
+  std::vector<ContainerFacts> containers;
+  std::vector<PortFacts> ports;
+  std::int64_t pull_bytes_done = 0, pull_bytes_total = 0, pull_bytes_per_second = 0;
+  std::int64_t container_disk_used_bytes = 0;
+  std::optional<Time> next_restart;
+  bool healthy = false;  // every exposed port that can be tried accepts a connection
+  bool operator==(const PodFacts&) const = default;
+};
+
+struct GpuReadingFacts {
+  std::string uuid;
+  int utilisation_percent = 0, temperature_celsius = 0, power_watts = 0;
+  std::int64_t memory_used_bytes = 0, ecc_errors_uncorrected = 0;
+  std::vector<std::string> events;
+  bool operator==(const GpuReadingFacts&) const = default;
+};
+
+struct Hello {
+  HostFacts facts;
+};
+// Everything, every time. While `engine_reachable` is false the pods are as last seen and no conclusion may be drawn.
+struct Report {
+  std::uint64_t sequence = 0;  // grows over the life of the host, restarts of the agent included
+  std::string boot_id;
+  Time sent_at{};
+  bool engine_reachable = false;
+  std::string engine_error;
+  std::int64_t disk_free_bytes = 0;
+  std::vector<PodFacts> pods;
+  std::vector<std::string> stray_containers;  // containers with our label that no order speaks of; left alone
+  std::vector<GpuReadingFacts> gpus;
+};
+
+using AgentMessage = std::variant<Hello, Report, ChannelData, ChannelClose>;
+
+}  // namespace gyre::link
