@@ -1,0 +1,176 @@
+#include "scheduler/placement.hpp"
+
+#include <gtest/gtest.h>
+
+#include <random>
+#include <set>
+
+namespace gyre::scheduler {
+namespace {
+
+constexpr std::int64_t gb = 1'000'000'000;
+
+Host host(std::string id, std::string type, int gpus, int used = 0) {
+  Host out;
+  out.id = HostId(id);
+  out.name = id;
+  out.vcpus = out.vcpus_free = 32;
+  out.memory_bytes = out.memory_free = 128 * gb;
+  out.disk_free = 1000 * gb;
+  out.cuda_version = "12.4";
+  for (int i = 0; i < gpus; ++i) out.gpus.push_back({id + "-" + std::to_string(i), type, 48 * gb, i >= used});
+  return out;
+}
+
+Request wants(std::string pod, int count, std::vector<std::string> types = {"NVIDIA A40"}) {
+  Request out;
+  out.pod = PodId(pod);
+  out.gpu_count = count;
+  out.gpu_types = std::move(types);
+  return out;
+}
+
+Reason only_reason(const Verdict& verdict) {
+  EXPECT_EQ(verdict.refusals.size(), 1u);
+  return verdict.refusals.at(0).reason;
+}
+
+TEST(Placement, TheTightestHostIsChosenSoThatLargeGapsStayWhole) {
+  const auto verdict = fit(wants("p", 2), {host("h1", "NVIDIA A40", 8), host("h2", "NVIDIA A40", 4, 2), host("h3", "NVIDIA A40", 4)});
+  ASSERT_TRUE(verdict.placement);
+  EXPECT_EQ(verdict.placement->host, HostId("h2"));
+  EXPECT_EQ(verdict.placement->gpus.size(), 2u);
+}
+
+TEST(Placement, APodGetsAllItsGpusOnOneHostOrNone) {
+  const auto verdict = fit(wants("p", 4), {host("h1", "NVIDIA A40", 2), host("h2", "NVIDIA A40", 2)});
+  EXPECT_FALSE(verdict.placement);
+  EXPECT_FALSE(verdict.possible);
+  EXPECT_EQ(verdict.refusals.at(0).reason, Reason::gpu_too_few);
+}
+
+TEST(Placement, EachHostSaysWhatIsInTheWay) {
+  auto offline = host("h", "NVIDIA A40", 1);
+  offline.online = false;
+  EXPECT_EQ(only_reason(fit(wants("p", 1), {offline})), Reason::host_offline);
+  auto draining = host("h", "NVIDIA A40", 1);
+  draining.listed = false;
+  draining.state_text = "draining";
+  EXPECT_EQ(only_reason(fit(wants("p", 1), {draining})), Reason::host_not_listed);
+  EXPECT_EQ(only_reason(fit(wants("p", 1, {"NVIDIA L4"}), {host("h", "NVIDIA A40", 1)})), Reason::gpu_type_absent);
+  auto cuda = wants("p", 1);
+  cuda.cuda_min = "12.10";
+  EXPECT_EQ(only_reason(fit(cuda, {host("h", "NVIDIA A40", 1)})), Reason::cuda_too_old);
+  auto memory = wants("p", 1, {});
+  memory.gpu_memory_min = 80 * gb;
+  EXPECT_EQ(only_reason(fit(memory, {host("h", "NVIDIA A40", 1)})), Reason::gpu_memory_too_small);
+  auto vcpus = wants("p", 1);
+  vcpus.vcpus = 33;
+  EXPECT_EQ(only_reason(fit(vcpus, {host("h", "NVIDIA A40", 1)})), Reason::vcpu_too_few);
+  auto ram = wants("p", 1);
+  ram.memory_bytes = 129 * gb;
+  EXPECT_EQ(only_reason(fit(ram, {host("h", "NVIDIA A40", 1)})), Reason::memory_too_little);
+  auto disk = wants("p", 1);
+  disk.disk_bytes = 1001 * gb;
+  EXPECT_EQ(only_reason(fit(disk, {host("h", "NVIDIA A40", 1)})), Reason::disk_too_little);
+  auto bound = wants("p", 1);
+  bound.bound_to = HostId("other");
+  EXPECT_EQ(only_reason(fit(bound, {host("h", "NVIDIA A40", 1)})), Reason::bound_to_other_host);
+}
+
+TEST(Placement, AMinimumCudaVersionKeepsOlderDriversOut) {
+  EXPECT_TRUE(version_at_least("12.4", "12.4"));
+  EXPECT_TRUE(version_at_least("12.10", "12.4"));
+  EXPECT_TRUE(version_at_least("13.0", "12.9"));
+  EXPECT_FALSE(version_at_least("12.2", "12.4"));
+  EXPECT_FALSE(version_at_least("", "11.8"));
+}
+
+TEST(Placement, AGpuBringsItsEvenShareOfTheHost) {
+  const auto verdict = fit(wants("p", 2), {host("h", "NVIDIA A40", 8)});
+  ASSERT_TRUE(verdict.placement);
+  EXPECT_DOUBLE_EQ(verdict.placement->vcpus, 8);
+  EXPECT_EQ(verdict.placement->memory_bytes, 32 * gb);
+}
+
+TEST(Placement, TypesAreTakenInTheOrderGivenWhenThatIsAsked) {
+  auto request = wants("p", 1, {"NVIDIA L4", "NVIDIA A40"});
+  request.types_in_order = true;
+  const std::vector<Host> hosts{host("h1", "NVIDIA A40", 1), host("h2", "NVIDIA L4", 8)};
+  EXPECT_EQ(fit(request, hosts).placement->host, HostId("h2"));
+  request.types_in_order = false;
+  EXPECT_EQ(fit(request, hosts).placement->host, HostId("h1"));
+}
+
+TEST(Queue, ALaterSmallerPodDoesNotOvertakeInItsPool) {
+  const auto verdicts = place_queue({wants("big", 4), wants("small", 1), wants("other", 1, {"NVIDIA L4"})},
+                                    {host("h1", "NVIDIA A40", 4, 2), host("h2", "NVIDIA L4", 1)});
+  EXPECT_FALSE(verdicts[0].placement);
+  EXPECT_TRUE(verdicts[0].possible);
+  EXPECT_FALSE(verdicts[1].placement);
+  EXPECT_EQ(verdicts[1].refusals.at(0).reason, Reason::earlier_pod_waits);
+  EXPECT_TRUE(verdicts[2].placement) << "another pool does not wait";
+}
+
+TEST(Queue, APodThatNoHostCouldEverTakeStopsNobody) {
+  const auto verdicts = place_queue({wants("impossible", 16), wants("small", 1)}, {host("h1", "NVIDIA A40", 4)});
+  EXPECT_FALSE(verdicts[0].placement);
+  EXPECT_FALSE(verdicts[0].possible);
+  EXPECT_TRUE(verdicts[1].placement);
+}
+
+// Random worlds: what the queue hands out is checked against the plain rules.
+TEST(QueueProperty, NothingIsGivenTwiceAndNobodyOvertakes) {
+  for (unsigned seed = 0; seed < 2000; ++seed) {
+    std::mt19937 dice(seed);
+    const auto pick = [&](int low, int high) { return low + static_cast<int>(dice() % static_cast<unsigned>(high - low + 1)); };
+    const std::vector<std::string> types{"A", "B", "C"};
+    std::vector<Host> hosts;
+    for (int h = pick(0, 5); h > 0; --h) {
+      const int gpus = pick(0, 8);
+      hosts.push_back(host("h" + std::to_string(h), types[static_cast<std::size_t>(pick(0, 2))], gpus, pick(0, gpus)));
+      hosts.back().online = pick(0, 9) > 0;
+      hosts.back().listed = pick(0, 9) > 0;
+    }
+    std::vector<Request> queue;
+    for (int p = pick(0, 12); p > 0; --p) {
+      auto request = wants("p" + std::to_string(p), pick(0, 4), {});
+      for (const auto& type : types)
+        if (pick(0, 1)) request.gpu_types.push_back(type);
+      queue.push_back(request);
+    }
+    const auto verdicts = place_queue(queue, hosts);
+    ASSERT_EQ(verdicts.size(), queue.size());
+    std::set<std::string> given;
+    std::map<HostId, double> vcpus;
+    for (std::size_t i = 0; i < queue.size(); ++i) {
+      const auto& placement = verdicts[i].placement;
+      if (!placement) {
+        EXPECT_EQ(verdicts[i].refusals.size(), hosts.size()) << "seed " << seed << ": every host says why not";
+        continue;
+      }
+      EXPECT_EQ(placement->gpus.size(), static_cast<std::size_t>(queue[i].gpu_count));
+      const auto& at = *std::find_if(hosts.begin(), hosts.end(), [&](const auto& h) { return h.id == placement->host; });
+      EXPECT_TRUE(at.online && at.listed) << "seed " << seed;
+      for (const auto& uuid : placement->gpus) {
+        EXPECT_TRUE(given.insert(uuid).second) << "seed " << seed << ": " << uuid << " given twice";
+        const auto& gpu = *std::find_if(at.gpus.begin(), at.gpus.end(), [&](const auto& g) { return g.uuid == uuid; });
+        EXPECT_TRUE(gpu.free) << "seed " << seed;
+        if (!queue[i].gpu_types.empty()) {
+          EXPECT_NE(std::find(queue[i].gpu_types.begin(), queue[i].gpu_types.end(), gpu.type_id), queue[i].gpu_types.end());
+        }
+        // No earlier pod that could run one day waits for this type.
+        for (std::size_t earlier = 0; earlier < i; ++earlier) {
+          if (verdicts[earlier].placement || !verdicts[earlier].possible) continue;
+          const auto pools = pools_of(queue[earlier], hosts);
+          EXPECT_EQ(std::find(pools.begin(), pools.end(), gpu.type_id), pools.end()) << "seed " << seed << ": overtaken";
+        }
+      }
+      vcpus[placement->host] += placement->vcpus;
+    }
+    for (const auto& [id, used] : vcpus) EXPECT_LE(used, 32.0001) << "seed " << seed;
+  }
+}
+
+}  // namespace
+}  // namespace gyre::scheduler
