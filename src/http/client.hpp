@@ -1,0 +1,58 @@
+// A small blocking HTTP client over libcurl: for the command line and for an agent that joins. It is never called on
+// the core thread. TLS is always verified; redirects are not followed, so that a key never travels to another host.
+#pragma once
+
+#include <functional>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/result.hpp"
+#include "base/time.hpp"
+
+namespace gyre::http {
+
+struct ClientRequest {
+  std::string method = "GET";
+  std::string url;  // http:// or https://
+  std::vector<std::pair<std::string, std::string>> headers;
+  std::string body;  // sent with a Content-Length when not empty, or when the method is POST, PUT or PATCH
+
+  Duration connect_timeout{10'000};
+  Duration timeout{60'000};                   // of the whole exchange; 0: none, which is what a followed stream wants
+  Duration silence_timeout{0};                // give up when no byte came for so long (whole seconds); 0: wait for ever
+  std::size_t body_limit = 16 * 1024 * 1024;  // of an answer that is collected; a streamed one has no limit
+
+  std::string ca_pem;  // trust these authorities instead of the system's; empty: the system's
+  // Also trust a chain that carries an authority whose certificate's SHA-256 (lower-case hex, of the DER) begins with
+  // this. How a join token vouches for a server with a certificate of its own making. Empty: nothing more is trusted.
+  std::string ca_fingerprint;
+
+  std::stop_token stop;  // a request to stop ends the exchange at once, with Reason::request_cancelled
+};
+
+struct ClientResponse {
+  int status = 0;
+  std::vector<std::pair<std::string, std::string>> headers;  // of the final answer, as sent
+  std::string body;
+
+  bool ok() const { return status >= 200 && status < 300; }
+  std::string_view header(std::string_view name) const;  // the first; names compare without case; empty when absent
+};
+
+// Sends and waits. Any answer of the server, 500 included, is a value. Errors: server_unreachable, server_not_trusted,
+// answer_too_large, answer_timed_out, request_cancelled, invalid_field (url).
+Result<ClientResponse> fetch(const ClientRequest& request);
+
+// The same, giving the body of a 2xx answer to `chunk` as it comes (ClientResponse::body stays empty then); any other
+// answer's body is collected. `chunk` runs on the calling thread; when it returns false the exchange ends and what came
+// so far is the answer.
+using Chunk = std::function<bool(std::string_view bytes)>;
+Result<ClientResponse> fetch(const ClientRequest& request, const Chunk& chunk);
+
+// Percent-encodes everything but letters, digits and -._~ : one path segment or query value.
+std::string url_encode(std::string_view text);
+
+}  // namespace gyre::http
