@@ -1,30 +1,92 @@
 #include "db/db.hpp"
 
+#include "db/backends.hpp"
+
 namespace gyre::db {
+namespace {
+
+std::string savepoint(int level) { return "level_" + std::to_string(level); }
+
+bool take_prefix(std::string_view& text, std::string_view prefix) {
+  if (!text.starts_with(prefix)) return false;
+  text.remove_prefix(prefix.size());
+  return true;
+}
+
+// The length of the UTF-8 sequence at the front, or 0 when it is not one (RFC 3629: no surrogates, nothing overlong).
+std::size_t utf8_sequence(std::string_view text) {
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  const auto first = byte(0);
+  const std::size_t length = first < 0x80   ? 1
+                             : first < 0xc2 ? 0
+                             : first < 0xe0 ? 2
+                             : first < 0xf0 ? 3
+                             : first < 0xf5 ? 4
+                                            : 0;
+  if (length == 0 || text.size() < length) return 0;
+  for (std::size_t i = 1; i < length; ++i)
+    if ((byte(i) & 0xc0) != 0x80) return 0;
+  if (first == 0xe0 && byte(1) < 0xa0) return 0;
+  if (first == 0xed && byte(1) > 0x9f) return 0;
+  if (first == 0xf0 && byte(1) < 0x90) return 0;
+  if (first == 0xf4 && byte(1) > 0x8f) return 0;
+  return length;
+}
+
+}  // namespace
 
 void Connection::begin() {
-  if (depth_ == 0)
-    script(is_postgres() ? "BEGIN ISOLATION LEVEL SERIALIZABLE" : "BEGIN IMMEDIATE");
-  else
-    script("SAVEPOINT level_" + std::to_string(depth_));
+  if (depth_ == 0) {
+    control(is_postgres() ? "BEGIN ISOLATION LEVEL SERIALIZABLE" : "BEGIN IMMEDIATE");
+  } else {
+    require_transaction();
+    control("SAVEPOINT " + savepoint(depth_));
+  }
   ++depth_;
 }
 
+// When it throws, the level is still open and the caller rolls it back.
 void Connection::commit() {
+  require_transaction();
   if (depth_ == 1)
-    script("COMMIT");
+    control("COMMIT");
   else
-    script("RELEASE SAVEPOINT level_" + std::to_string(depth_ - 1));
+    control("RELEASE SAVEPOINT " + savepoint(depth_ - 1));
   --depth_;
 }
 
 // Counts down even when the database does not answer: the transaction is gone either way.
 void Connection::rollback() {
   const int level = --depth_;
-  if (level == 0)
-    script("ROLLBACK");
-  else
-    script("ROLLBACK TO SAVEPOINT level_" + std::to_string(level) + "; RELEASE SAVEPOINT level_" + std::to_string(level));
+  if (!in_transaction())
+    return;  // the database ended it by itself (disk full, connection lost): nothing is left to undo
+  if (level == 0) {
+    control("ROLLBACK");
+  } else {
+    control("ROLLBACK TO SAVEPOINT " + savepoint(level));
+    control("RELEASE SAVEPOINT " + savepoint(level));
+  }
+}
+
+void Connection::require_transaction() const {
+  if (depth_ > 0 && !in_transaction()) throw DbError("the transaction is gone: the database has rolled it back");
+}
+
+std::unique_ptr<Connection> open(const std::string& url) {
+  std::string_view rest = url;
+  if (take_prefix(rest, "sqlite::memory:") && rest.empty()) return open_sqlite(":memory:");
+  rest = url;
+  if (take_prefix(rest, "sqlite://") && !rest.empty()) return open_sqlite(std::string(rest));
+  // The address may hold a password: it is not repeated here.
+  throw DbError("the database address must be sqlite:///path/to/file or postgresql://user@host/name");
+}
+
+void require_text(std::string_view text) {
+  for (std::size_t at = 0; at < text.size();) {
+    const auto length = utf8_sequence(text.substr(at));
+    if (length == 0 || text[at] == '\0') throw DbError("text is not UTF-8 without NUL at byte " + std::to_string(at));
+    at += length;
+  }
 }
 
 }  // namespace gyre::db

@@ -13,6 +13,7 @@
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -41,8 +42,15 @@ concept Integer = std::is_integral_v<T> && !std::is_same_v<T, bool>;
 
 template <Integer T>
 struct Convert<T> {
-  static Value to(T value) { return static_cast<std::int64_t>(value); }
-  static T from(const Value& value) { return static_cast<T>(std::get<std::int64_t>(value)); }
+  static Value to(T value) { return whole<std::int64_t>(value); }
+  static T from(const Value& value) { return whole<T>(std::get<std::int64_t>(value)); }
+
+ private:
+  template <class To, class From>
+  static To whole(From value) {
+    if (!std::in_range<To>(value)) throw DbError("a number does not fit: " + std::to_string(value));
+    return static_cast<To>(value);
+  }
 };
 template <>
 struct Convert<bool> {
@@ -113,8 +121,9 @@ struct Rows {
 class Connection {
  public:
   virtual ~Connection() = default;
-  virtual Rows run(std::string_view sql, const std::vector<Value>& parameters) = 0;  // one statement, prepared and cached
-  virtual void script(std::string_view sql) = 0;                                     // several statements, no parameters
+  virtual Rows run(std::string_view sql,
+                   const std::vector<Value>& parameters) = 0;  // one statement, prepared and cached
+  virtual void script(std::string_view sql) = 0;               // several statements, no parameters
   virtual bool is_postgres() const = 0;
 
   template <class... P>
@@ -134,7 +143,15 @@ class Connection {
   void rollback();
   int depth() const { return depth_; }
 
+ protected:
+  // Backends call this before a statement: a database may roll everything back by itself (disk full, connection lost),
+  // and what then ran would be committed alone, outside the transaction that its caller believes in.
+  void require_transaction() const;
+
  private:
+  virtual void control(std::string_view sql) = 0;  // BEGIN, COMMIT, SAVEPOINT, ...
+  virtual bool in_transaction() const = 0;         // what the database itself thinks
+
   int depth_ = 0;
 };
 
@@ -142,17 +159,21 @@ class Connection {
 template <class Work>
 auto transact(Connection& db, Work&& work) -> decltype(work()) {
   db.begin();
-  try {
-    auto result = work();
-    if (result)
-      db.commit();
-    else
-      db.rollback();
-    return result;
-  } catch (...) {
-    db.rollback();
-    throw;
-  }
+  auto result = [&] {
+    try {
+      auto made = work();
+      if (made) db.commit();
+      return made;
+    } catch (...) {
+      try {
+        db.rollback();
+      } catch (const DbError&) {  // what went wrong first is what the caller should hear
+      }
+      throw;
+    }
+  }();
+  if (!result) db.rollback();
+  return result;
 }
 
 // "sqlite:///path/gyre.db", "sqlite::memory:" or "postgresql://user@host/name". SQLite opens with WAL and
@@ -210,7 +231,11 @@ std::vector<T> Connection::all(std::string_view sql, const P&... parameters) {
     return detail::to_structs<T>(rows);
   } else {
     std::vector<T> out;
-    for (const auto& row : rows.rows) out.push_back(Convert<T>::from(row.at(0)));
+    for (const auto& row : rows.rows) try {
+        out.push_back(Convert<T>::from(row.at(0)));
+      } catch (const std::bad_variant_access&) {
+        throw DbError("column " + rows.columns.at(0) + " has another type than was asked for");
+      }
     return out;
   }
 }

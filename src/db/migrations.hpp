@@ -1,0 +1,22 @@
+// The schema as numbered steps. The steps of migrations/*.sql are built into the binary; tests bring their own.
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include "db/db.hpp"
+
+namespace gyre::db {
+
+struct Migration {
+  int version = 0;        // 1, 2, ...: the order in which they are applied
+  std::string_view name;  // the file's name without ".sql"
+  std::string_view sql;   // may hold several statements
+};
+
+const std::vector<Migration>& built_in_migrations();  // sorted by version
+
+// migrate() of db.hpp with another list, sorted by version.
+int migrate(Connection& db, const std::vector<Migration>& migrations);
+
+}  // namespace gyre::db
