@@ -1,0 +1,230 @@
+#include "fleet/host_service.hpp"
+
+#include "base/log.hpp"
+#include "base/secrets.hpp"
+
+namespace gyre {
+namespace {
+
+constexpr Duration expiry_period = 5s;
+constexpr Duration seen_is_written_every = 5min;  // an idle report costs no write
+constexpr std::size_t token_letters = 43;
+
+}  // namespace
+
+HostService::HostService(Core& core, Events& events, link::AgentLink& link, FleetConfig config)
+    : core_(core), events_(events), link_(link), config_(std::move(config)), store_(core.db()) {
+  // After a restart of the server nobody is late yet: silence is counted from now.
+  for (const auto& host : store_.list(false)) live_[host.id].last_report = core_.runtime().uptime();
+  expiry_ = core_.every(expiry_period, "expire silent hosts", [this] { expire_silent(); });
+}
+
+void HostService::tell(const Host& host, std::string kind, Reason reason, Args args) {
+  Event event;
+  event.workspace = host.workspace;
+  event.kind = std::move(kind);
+  event.host = host.id;
+  event.reason = reason;
+  event.args = std::move(args);
+  events_.append(std::move(event));
+}
+
+Result<HostService::NewToken> HostService::make_join_token(const Caller& caller, const std::string& name) {
+  if (name.size() > 63) return invalid("name", "at most 63 characters");
+  const auto now = core_.now();
+  store_.delete_old_tokens(now - 24h);
+  const auto token = "gjt_" + core_.random().letters_and_digits(token_letters) + "_" + config_.ca_digest;
+  store_.insert(JoinToken{sha256_hex(token), caller.workspace, name, caller.account, now, now + config_.join_token_life, {}, {}});
+  return NewToken{token, now + config_.join_token_life};
+}
+
+Result<HostService::Joined> HostService::join(const std::string& token, const std::string& csr, const std::string& hostname) {
+  if (hostname.empty() || hostname.size() > 253) return invalid("hostname", "between 1 and 253 characters");
+  const auto digest = sha256_hex(token);
+  const auto known = store_.token(digest);
+  if (!known || known->used_at || known->expires_at <= core_.now()) return fail(Reason::join_token_invalid, {}, "token");
+  const HostId id(core_.random().letters_and_digits(14));
+  auto identity = TRY(config_.sign(csr, id));
+  if (!store_.use_token(digest, id, core_.now())) return fail(Reason::join_token_invalid, {}, "token");
+  Host host;
+  host.id = id;
+  host.workspace = known->workspace;
+  host.name = known->name.empty() ? hostname : known->name;
+  host.fingerprint = identity.fingerprint;
+  host.created_at = core_.now();
+  store_.insert(host);
+  tell(host, "host.joined", Reason::host_joined);
+  return Joined{id, std::move(identity)};
+}
+
+Result<SignedIdentity> HostService::renew(const HostId& id, const std::string& csr) {
+  auto host = store_.find(id);
+  if (!host || host->state == HostState::retired) return fail(Reason::host_not_found, {{"host", id.str()}});
+  auto identity = TRY(config_.sign(csr, id));
+  host->fingerprint = identity.fingerprint;
+  store_.update(*host);
+  return identity;
+}
+
+bool HostService::is_known(const HostId& id) const {
+  const auto host = store_.find(id);
+  return host && host->state != HostState::retired;
+}
+
+std::vector<Host> HostService::list(const Caller& caller, const std::string& after, int limit) const {
+  if (!caller.operator_of_installation) return {};
+  return store_.list(false, after, limit);
+}
+
+Result<Host> HostService::get(const Caller& caller, const HostId& id) const {
+  auto host = caller.operator_of_installation ? store_.find(id) : std::nullopt;
+  if (!host) return fail(Reason::host_not_found, {{"host", id.str()}});
+  return std::move(*host);
+}
+
+Result<Host> HostService::change(const Caller& caller, const HostId& id, HostEvent event, Reason reason) {
+  auto host = TRY(get(caller, id));
+  TRY(apply(host, event));
+  store_.update(host);
+  tell(host, "host." + std::string(enum_text(host.state)), reason);
+  listener_->capacity_changed();
+  return host;
+}
+
+Result<Host> HostService::drain(const Caller& caller, const HostId& id) {
+  return change(caller, id, HostEvent::drain, Reason::host_drained);
+}
+
+Result<Host> HostService::undrain(const Caller& caller, const HostId& id) {
+  return change(caller, id, HostEvent::undrain, Reason::host_undrained);
+}
+
+Result<> HostService::retire(const Caller& caller, const HostId& id, bool force) {
+  TRY(get(caller, id));
+  const int pods = store_.pods_on(id);
+  if (pods > 0 && !force) return fail(Reason::host_in_use, {{"host", id.str()}, {"pods", std::to_string(pods)}});
+  auto host = TRY(change(caller, id, HostEvent::retire, Reason::host_retired));
+  host.online = false;
+  store_.update(host);
+  listener_->host_retired(id);
+  live_.erase(id);
+  core_.after_commit([this, id] {
+    link_.send(id, link::RetireHost{});
+    link_.disconnect(id);
+  });
+  return {};
+}
+
+const HostLive* HostService::live(const HostId& host) const {
+  const auto found = live_.find(host);
+  return found == live_.end() ? nullptr : &found->second;
+}
+
+bool HostService::simulated(const HostId& host) const {
+  for (const auto& gpu : store_.gpus(host))
+    if (gpu.simulated) return true;
+  return false;
+}
+
+void HostService::agent_connected(const HostId& host) {
+  live_[host].connected = true;
+  live_[host].sequence = 0;  // the stream is new: nothing of an older one can follow
+  log::info("agent connected", {{"host", host.str()}});
+}
+
+void HostService::agent_disconnected(const HostId& host) {
+  // Not offline yet: a short break is no silence. Only what streamed over the connection is lost.
+  if (const auto found = live_.find(host); found != live_.end()) found->second.connected = false;
+  listener_->channels_lost(host);
+  log::info("agent disconnected", {{"host", host.str()}});
+}
+
+void HostService::agent_said(const HostId& host, const link::AgentMessage& message) {
+  if (const auto* said = std::get_if<link::Hello>(&message)) return hello(host, said->facts);
+  if (const auto* said = std::get_if<link::Report>(&message)) return report(host, *said);
+  listener_->channel_said(host, message);
+}
+
+void HostService::hello(const HostId& id, const link::HostFacts& facts) {
+  auto host = store_.find(id);
+  if (!host || host->state == HostState::retired) return;
+  host->os = facts.os;
+  host->kernel = facts.kernel;
+  host->architecture = facts.architecture;
+  host->agent_version = facts.agent_version;
+  host->boot_id = facts.boot_id;
+  host->public_address = facts.public_address;
+  host->cpus = facts.cpus;
+  host->memory_bytes = facts.memory_bytes;
+  host->disk_bytes = facts.disk_bytes;
+  host->driver_version = facts.driver_version;
+  host->cuda_version = facts.cuda_version;
+  host->engine_name = facts.engine_name;
+  host->engine_version = facts.engine_version;
+  if (host->disk_free_bytes == 0) host->disk_free_bytes = facts.disk_bytes;
+  if (host->state == HostState::registered) {
+    // Hosts that their own operator adds are listed at once; the burn test of the marketplace comes before that.
+    if (auto listed = apply(*host, HostEvent::facts_seen); listed) tell(*host, "host.listed", Reason::host_joined);
+  }
+  store_.update(*host);
+  std::int64_t position = 0;
+  std::vector<std::string> shown;
+  for (const auto& gpu : facts.gpus) {
+    store_.save_gpu({id, gpu.uuid, position++, gpu.type_id, gpu.bus, gpu.memory_bytes, gpu.simulated, true, std::nullopt});
+    shown.push_back(gpu.uuid);
+  }
+  for (const auto& gpu : store_.gpus(id))
+    if (std::find(shown.begin(), shown.end(), gpu.uuid) == shown.end()) store_.gpu_absent(id, gpu.uuid);
+  listener_->capacity_changed();
+}
+
+void HostService::report(const HostId& id, const link::Report& report) {
+  auto& live = live_[id];
+  if (report.sequence <= live.sequence) return;  // older than what we know, or the same once more
+  auto host = store_.find(id);
+  if (!host || host->state == HostState::retired) return;
+  const auto now = core_.now();
+  const bool came_back = !host->online;
+  const bool engine_changed = host->engine_reachable != report.engine_reachable || host->engine_error != report.engine_error;
+  if (came_back || engine_changed || host->boot_id != report.boot_id) {
+    host->online = true;
+    host->engine_reachable = report.engine_reachable;
+    host->engine_error = report.engine_error;
+    host->boot_id = report.boot_id;
+    host->disk_free_bytes = report.disk_free_bytes;
+    host->last_seen_at = now;
+    store_.update(*host);
+    if (came_back) tell(*host, "host.online", Reason::host_came_online);
+  } else if (!host->last_seen_at || now - *host->last_seen_at > seen_is_written_every || now < *host->last_seen_at) {
+    store_.seen(id, now, report.disk_free_bytes);
+  }
+  // What is only in memory follows the commit: rolled back rows must not meet a sequence that has moved on.
+  core_.after_commit([this, id, sequence = report.sequence, strays = report.stray_containers, readings = report.gpus] {
+    const auto found = live_.find(id);
+    if (found == live_.end()) return;
+    found->second.sequence = std::max(found->second.sequence, sequence);
+    found->second.last_report = core_.runtime().uptime();
+    found->second.strays = strays;
+    found->second.readings = readings;
+  });
+  listener_->host_reported(id, report);
+  if (came_back || engine_changed) listener_->capacity_changed();
+}
+
+void HostService::expire_silent() {
+  const auto uptime = core_.runtime().uptime();
+  for (auto& host : store_.list(false)) {
+    if (!host.online) continue;
+    const auto silent = uptime - live_[host.id].last_report;
+    if (silent < config_.offline_after) continue;
+    host.online = false;
+    // When it was last heard, not when we noticed: nothing after that is counted.
+    host.last_seen_at = core_.now() - silent;
+    store_.update(host);
+    tell(host, "host.offline", Reason::host_went_offline,
+         {{"seconds", std::to_string(std::chrono::duration_cast<std::chrono::seconds>(silent).count())}});
+    listener_->host_offline(host.id);
+  }
+}
+
+}  // namespace gyre

@@ -1,0 +1,220 @@
+#include "pods/parse.hpp"
+
+#include <boost/json.hpp>
+#include <charconv>
+#include <set>
+
+namespace gyre {
+namespace {
+
+constexpr int http_ports_max = 10;
+constexpr int tcp_ports_max = 20;
+constexpr std::size_t words_max = 1000;
+
+bool one_of(char c, std::string_view set) { return set.find(c) != std::string_view::npos; }
+bool lower_or_digit(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); }
+bool letter_or_digit(char c) { return lower_or_digit(c) || (c >= 'A' && c <= 'Z'); }
+
+std::string_view trimmed(std::string_view text) {
+  while (!text.empty() && one_of(text.front(), " \t")) text.remove_prefix(1);
+  while (!text.empty() && one_of(text.back(), " \t")) text.remove_suffix(1);
+  return text;
+}
+
+std::optional<int> number(std::string_view text) {
+  int value = 0;
+  const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (problem != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+// One part of a repository path: [a-z0-9]+ joined by '.', '_', '__' or any number of '-'.
+bool is_path_part(std::string_view part) {
+  if (part.empty() || !lower_or_digit(part.front()) || !lower_or_digit(part.back())) return false;
+  for (std::size_t i = 0; i < part.size(); ++i) {
+    if (lower_or_digit(part[i]) || part[i] == '-') continue;
+    if (part[i] == '_' && (part[i - 1] != '_' || part[i - 2] != '_') && part[i - 1] != '.') continue;
+    if (part[i] == '.' && lower_or_digit(part[i - 1])) continue;
+    return false;
+  }
+  return true;
+}
+
+// host, host.domain, 10.0.0.1, [::1], each with an optional :port
+bool is_registry(std::string_view text) {
+  if (const auto colon = text.rfind(':'); colon != std::string_view::npos && text.back() != ']') {
+    const auto port = number(text.substr(colon + 1));
+    if (!port || *port < 1 || *port > 65535) return false;
+    text = text.substr(0, colon);
+  }
+  if (text.size() > 2 && text.front() == '[' && text.back() == ']') {
+    text = text.substr(1, text.size() - 2);
+    for (char c : text)
+      if (!one_of(c, "0123456789abcdefABCDEF:.")) return false;
+    return true;
+  }
+  if (text.empty() || text.size() > 253 || !letter_or_digit(text.front()) || !letter_or_digit(text.back())) return false;
+  for (char c : text)
+    if (!letter_or_digit(c) && c != '.' && c != '-') return false;
+  return text.find("..") == std::string_view::npos;
+}
+
+}  // namespace
+
+Result<PortWish> parse_port(std::string_view text, const std::string& field) {
+  text = trimmed(text);
+  const auto slash = text.find('/');
+  const auto port = number(text.substr(0, slash));
+  const auto protocol = slash == std::string_view::npos ? std::string_view() : text.substr(slash + 1);
+  if (!port || (protocol != "http" && protocol != "tcp"))
+    return invalid(field, "expected PORT/http or PORT/tcp such as 8888/http, got \"" + std::string(text.substr(0, 60)) + "\"");
+  if (*port < 1 || *port > 65535) return invalid(field, "a port lies between 1 and 65535, got " + std::to_string(*port));
+  return PortWish{*port, protocol == "http"};
+}
+
+Result<std::vector<std::string>> split_ports(std::string_view text, const std::string& field) {
+  std::vector<std::string> out;
+  if (trimmed(text).empty()) return out;
+  for (;;) {
+    const auto comma = text.find(',');
+    out.emplace_back(trimmed(text.substr(0, comma)));
+    if (out.size() > http_ports_max + tcp_ports_max) return invalid(field, "too many ports");
+    if (comma == std::string_view::npos) return out;
+    text.remove_prefix(comma + 1);
+  }
+}
+
+Result<std::vector<PortWish>> parse_ports(const std::vector<std::string>& texts, const std::string& field) {
+  std::vector<PortWish> out;
+  std::set<int> seen;
+  int http = 0, tcp = 0;
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    const auto at = field + "[" + std::to_string(i) + "]";
+    auto port = TRY(parse_port(texts[i], at));
+    if (!seen.insert(port.port).second) return invalid(at, "port " + std::to_string(port.port) + " stands there twice");
+    if (port.http && ++http > http_ports_max) return invalid(at, "at most " + std::to_string(http_ports_max) + " http ports");
+    if (!port.http && ++tcp > tcp_ports_max) return invalid(at, "at most " + std::to_string(tcp_ports_max) + " tcp ports");
+    out.push_back(port);
+  }
+  return out;
+}
+
+Result<std::vector<std::string>> split_command(std::string_view text, const std::string& field) {
+  std::vector<std::string> out;
+  std::string word;
+  bool in_word = false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (c == '\0') return invalid(field, "a command holds no zero bytes");
+    if (c == '\'') {
+      const auto end = text.find('\'', i + 1);
+      if (end == std::string_view::npos) return invalid(field, "the ' at position " + std::to_string(i + 1) + " is not closed");
+      word += text.substr(i + 1, end - i - 1);
+      in_word = true;
+      i = end;
+    } else if (c == '"') {
+      const auto opened = i;
+      for (++i; i < text.size() && text[i] != '"'; ++i) {
+        if (text[i] == '\\' && i + 1 < text.size() && one_of(text[i + 1], "\"\\$`"))
+          word += text[++i];
+        else
+          word += text[i];
+      }
+      if (i >= text.size()) return invalid(field, "the \" at position " + std::to_string(opened + 1) + " is not closed");
+      in_word = true;
+    } else if (c == '\\') {
+      if (i + 1 >= text.size()) return invalid(field, "it ends in a backslash");
+      if (text[i + 1] != '\n') word += text[i + 1];
+      in_word = true;
+      ++i;
+    } else if (one_of(c, " \t\n\r")) {
+      if (in_word) out.push_back(std::move(word));
+      word.clear();
+      in_word = false;
+    } else {
+      word += c;
+      in_word = true;
+    }
+    if (out.size() > words_max) return invalid(field, "at most " + std::to_string(words_max) + " words");
+  }
+  if (in_word) out.push_back(std::move(word));
+  return out;
+}
+
+Result<CommandWish> parse_docker_args(std::string_view text, const std::string& field) {
+  CommandWish out;
+  const auto start = text.find_first_not_of(" \t\r\n");
+  if (start == std::string_view::npos) return out;
+  if (text[start] != '{') {
+    out.command = TRY(split_command(text, field));
+    return out;
+  }
+  boost::system::error_code problem;
+  const auto value = boost::json::parse(boost::json::string_view(text.data(), text.size()), problem);
+  if (problem || !value.is_object()) return invalid(field, "it begins with { but is not a JSON object");
+  for (const auto& [key, item] : value.as_object()) {
+    if (key != "cmd" && key != "entrypoint") return invalid(field, "the JSON form knows only cmd and entrypoint");
+    auto& words = (key == "cmd" ? out.command : out.entrypoint).emplace();
+    if (!item.is_array()) return invalid(field, std::string(key) + " is a list of strings");
+    for (const auto& word : item.as_array()) {
+      if (!word.is_string()) return invalid(field, std::string(key) + " is a list of strings");
+      words.emplace_back(word.as_string());
+    }
+    if (words.size() > words_max) return invalid(field, "at most " + std::to_string(words_max) + " words");
+    if (words.empty()) (key == "cmd" ? out.command : out.entrypoint).reset();
+  }
+  return out;
+}
+
+Result<ImageReference> parse_image(std::string_view text, const std::string& field) {
+  const auto wrong = [&](const std::string& why) {
+    return invalid(field, why + "; write it as [registry/]name[:tag], such as ubuntu:22.04");
+  };
+  if (text.empty()) return wrong("an image is needed");
+  if (text.size() > 512) return wrong("it is longer than 512 characters");
+  ImageReference out;
+  if (const auto at = text.find('@'); at != std::string_view::npos) {
+    out.digest = text.substr(at + 1);
+    text = text.substr(0, at);
+    if (out.digest.size() != 71 || !out.digest.starts_with("sha256:") ||
+        out.digest.find_first_not_of("0123456789abcdef", 7) != std::string::npos)
+      return wrong("after @ stands sha256: and 64 hexadecimal digits");
+  }
+  if (const auto colon = text.rfind(':'); colon != std::string_view::npos && text.find('/', colon) == std::string_view::npos) {
+    out.tag = text.substr(colon + 1);
+    text = text.substr(0, colon);
+    if (out.tag.empty() || out.tag.size() > 128 || one_of(out.tag.front(), ".-")) return wrong("the tag is not valid");
+    for (char c : out.tag)
+      if (!letter_or_digit(c) && !one_of(c, "_.-")) return wrong("a tag has letters, digits, '_', '.' and '-'");
+  }
+  if (out.tag.empty() && out.digest.empty()) out.tag = "latest";
+  // The first part names a registry when it could not be part of a path: it has a dot, a port, or is localhost.
+  const auto slash = text.find('/');
+  const auto first = text.substr(0, slash);
+  if (slash != std::string_view::npos && (first.find_first_of(".:") != std::string_view::npos || first == "localhost")) {
+    if (!is_registry(first)) return wrong("\"" + std::string(first) + "\" is not a registry");
+    out.registry = first;
+    text = text.substr(slash + 1);
+  } else {
+    out.registry = "docker.io";
+    if (slash == std::string_view::npos) out.repository = "library/";
+  }
+  for (auto rest = text;;) {
+    const auto end = rest.find('/');
+    if (!is_path_part(rest.substr(0, end)))
+      return wrong("a name has lower-case letters and digits, joined by '.', '_' or '-'");
+    if (end == std::string_view::npos) break;
+    rest.remove_prefix(end + 1);
+  }
+  out.repository += text;
+  return out;
+}
+
+bool is_variable_name(std::string_view text) {
+  if (text.empty() || text.size() > 255 || (text.front() >= '0' && text.front() <= '9')) return false;
+  for (char c : text)
+    if (!letter_or_digit(c) && !one_of(c, "_.-")) return false;
+  return !one_of(text.front(), ".-");
+}
+
+}  // namespace gyre

@@ -1,0 +1,609 @@
+#include "pods/pod_service.hpp"
+
+#include <cmath>
+
+#include "base/check.hpp"
+#include "base/log.hpp"
+#include "json/codec.hpp"
+
+namespace gyre {
+namespace {
+
+constexpr std::int64_t gb = 1'000'000'000;
+constexpr Duration placement_period = 5s;  // capacity_changed does the work; this only heals what it missed
+constexpr Duration stuck_period = 15s;
+
+std::string gb_text(std::int64_t bytes) { return std::to_string((bytes + gb / 2) / gb); }
+
+PodSeen seen_in(const link::PodFacts& facts) {
+  PodSeen seen;
+  for (const auto& c : facts.containers)
+    seen.containers.push_back({c.name, c.container_id, c.image_digest, c.running, c.started_at, c.finished_at, c.exit_code, c.oom_killed, c.restarts});
+  for (const auto& port : facts.ports) seen.ports.push_back({port.container_port, port.host_port, port.http});
+  seen.healthy = facts.healthy;
+  return seen;
+}
+
+std::optional<Time> last_start(const link::PodFacts& facts) {
+  std::optional<Time> last;
+  for (const auto& container : facts.containers)
+    if (container.started_at && (!last || *container.started_at > *last)) last = container.started_at;
+  return last;
+}
+
+const link::ContainerFacts* main_container(const link::PodFacts& facts) {
+  return facts.containers.empty() ? nullptr : &facts.containers.front();
+}
+
+bool bound(const Pod& pod, const PodWish& wish) { return pod.host && wish.volume_gb > 0; }
+
+}  // namespace
+
+PodService::PodService(Core& core, Events& events, HostService& hosts, link::AgentLink& link, PodConfig config)
+    : core_(core), events_(events), hosts_(hosts), link_(link), config_(std::move(config)), store_(core.db()), logs_(core, link) {
+  hosts_.set_listener(*this);
+  placement_timer_ = core_.every(placement_period, "place pending pods", [this] { place_pending(); });
+  stuck_timer_ = core_.every(stuck_period, "give up stuck pods", [this] { give_up_stuck(); });
+}
+
+// ---- moving ----
+
+Result<> PodService::move(Pod& pod, PodEvent event, Because because) {
+  TRY(apply(pod, event, core_.now(), because));
+  store_.update(pod);
+  Event happened;
+  happened.workspace = pod.workspace;
+  happened.kind = "pod." + std::string(enum_text(pod.state));
+  happened.pod = pod.id;
+  happened.host = pod.host;
+  happened.reason = because.reason;
+  happened.args = std::move(because.args);
+  events_.append(std::move(happened));
+  return {};
+}
+
+void PodService::order(Pod& pod) {
+  ++pod.generation;
+  store_.update(pod);
+  if (pod.host) send_order(pod, *pod.host);
+}
+
+void PodService::send_order(const Pod& pod, const HostId& host) {
+  core_.after_commit([this, host, made = make_order(pod, host)] { link_.send(host, made); });
+}
+
+link::PodOrder PodService::make_order(const Pod& pod, const HostId& host) const {
+  const auto wish = wish_from_text(pod.wish);
+  const auto allocation = hosts_.store().allocation(pod.id).value_or(Allocation{});
+  link::PodOrder order;
+  order.pod = pod.id;
+  order.generation = pod.generation;
+  order.run = pod.run;
+  // A host that is not (or no longer) the pod's own is to keep nothing of it.
+  order.desired = pod.host == host ? ordered(pod.state).value_or(link::Desired::stopped) : link::Desired::deleted;
+  order.stop_grace = config_.stop_grace;
+  auto& spec = order.spec;
+  spec.workspace = pod.workspace;
+  spec.hostname = pod.host_name;
+  spec.vcpus = allocation.vcpus;
+  spec.memory_bytes = allocation.memory_bytes;
+  spec.shm_bytes = wish.shm_gb > 0 ? static_cast<std::int64_t>(wish.shm_gb * 1024 * 1024 * 1024) : allocation.memory_bytes / 2;
+  spec.container_disk_bytes = wish.container_disk_gb * gb;
+  spec.volume_bytes = wish.volume_gb * gb;
+  spec.volume_path = wish.volume_path;
+  spec.restart = wish.restart;
+  bool simulated = false;
+  for (const auto& gpu : hosts_.store().gpus(host))
+    if (gpu.pod == pod.id) {
+      spec.gpus.push_back(gpu.uuid);
+      simulated = simulated || gpu.simulated;
+    }
+  for (const auto& text : wish.ports) {
+    const auto slash = text.find('/');
+    spec.ports.push_back({std::stoi(text.substr(0, slash)), text.substr(slash + 1) == "http"});
+  }
+  // The variables every pod sees (contracts 5.1). Those of addresses and ports are added by the agent, which knows them.
+  std::map<std::string, std::string> ours{
+      {"RUNPOD_POD_ID", pod.id.str()},
+      {"RUNPOD_API_KEY", config_.key_for(pod.id)},
+      {"RUNPOD_POD_HOSTNAME", pod.host_name},
+      {"RUNPOD_GPU_COUNT", std::to_string(spec.gpus.size())},
+      {"RUNPOD_CPU_COUNT", std::to_string(std::max(1, static_cast<int>(std::lround(spec.vcpus))))},
+      {"RUNPOD_MEM_GB", gb_text(spec.memory_bytes)},
+      {"RUNPOD_DC_ID", config_.data_center},
+  };
+  if (simulated) ours["GYRE_SIMULATED_GPUS"] = "1";
+  for (const auto& container : wish.containers) {
+    link::ContainerOrder made{container.name, container.image, container.entrypoint, container.command, container.env, container.registry_user, {}};
+    for (const auto& [name, value] : ours) made.env[name] = value;
+    if (!container.registry_password_sealed.empty()) made.registry_password = config_.unseal(container.registry_password_sealed);
+    spec.containers.push_back(std::move(made));
+  }
+  return order;
+}
+
+// Its GPUs, vCPUs and memory are free for others; a local volume keeps its place on the disk.
+void PodService::let_go(Pod& pod) {
+  const auto wish = wish_from_text(pod.wish);
+  if (bound(pod, wish)) {
+    hosts_.store().release_gpus(pod.id);
+    hosts_.store().allocate({pod.id, *pod.host, 0, 0, wish.volume_gb * gb});
+  } else {
+    hosts_.store().release(pod.id);
+  }
+  capacity_changed();
+}
+
+// ---- placement ----
+
+std::vector<scheduler::Host> PodService::snapshot(const std::optional<PodId>& without) const {
+  std::vector<scheduler::Host> out;
+  std::map<HostId, std::size_t> index;
+  for (const auto& host : hosts_.store().list(false)) {
+    scheduler::Host view;
+    view.id = host.id;
+    view.name = host.name;
+    view.online = host.online;
+    view.listed = host.state == HostState::listed;
+    view.state_text = enum_text(host.state);
+    view.engine_up = host.engine_reachable;
+    view.cuda_version = host.cuda_version;
+    view.vcpus = view.vcpus_free = host.cpus;
+    view.memory_bytes = view.memory_free = host.memory_bytes;
+    view.disk_free = host.disk_bytes;
+    index[host.id] = out.size();
+    out.push_back(std::move(view));
+  }
+  for (const auto& gpu : hosts_.store().all_gpus())
+    if (const auto at = index.find(gpu.host); at != index.end() && gpu.present)
+      out[at->second].gpus.push_back({gpu.uuid, gpu.type_id, gpu.memory_bytes, !gpu.pod || gpu.pod == without});
+  for (const auto& held : hosts_.store().allocations()) {
+    const auto at = index.find(held.host);
+    if (at == index.end() || held.pod == without) continue;
+    out[at->second].vcpus_free -= held.vcpus;
+    out[at->second].memory_free -= held.memory_bytes;
+    out[at->second].disk_free -= held.disk_bytes;
+  }
+  return out;
+}
+
+void PodService::capacity_changed() {
+  core_.after_commit([this] {
+    if (placement_posted_) return;
+    placement_posted_ = true;
+    core_.post("place pending pods", [this] {
+      placement_posted_ = false;
+      place_pending();
+    }, [this] { placement_posted_ = false; });
+  });
+}
+
+void PodService::place_pending() {
+  auto queue = store_.queue();
+  if (queue.empty()) return;
+  std::vector<scheduler::Request> requests;
+  for (const auto& pod : queue) {
+    const auto wish = wish_from_text(pod.wish);
+    requests.push_back(request_for(pod.id, wish, pod.zero_gpu, bound(pod, wish) ? pod.host : std::nullopt));
+  }
+  const auto verdicts = scheduler::place_queue(requests, snapshot());
+  for (std::size_t i = 0; i < queue.size(); ++i)
+    if (verdicts[i].placement) place(queue[i], *verdicts[i].placement);
+}
+
+void PodService::place(Pod& pod, const scheduler::Placement& placement) {
+  const auto wish = wish_from_text(pod.wish);
+  // The table of GPUs has the last word: one that another pod holds is not given again, whatever the snapshot said.
+  const bool held = hosts_.store().hold_gpus(placement.host, placement.gpus, pod.id);
+  CHECK(held);  // the snapshot was made in this very task
+  const auto disk = (static_cast<std::int64_t>(wish.container_disk_gb) + wish.volume_gb) * gb;
+  hosts_.store().allocate({pod.id, placement.host, placement.vcpus, placement.memory_bytes, disk});
+  pod.host = placement.host;
+  ++pod.run;
+  pod.started_at.reset();
+  pod.seen = "{}";
+  live_.erase(pod.id);
+  const auto host = hosts_.store().find(placement.host);
+  const auto moved = move(pod, PodEvent::placed, {Reason::placed_on_host, {{"host", host ? host->name : placement.host.str()}}, {}});
+  CHECK(moved);
+  order(pod);
+}
+
+// ---- verbs ----
+
+Result<Pod> PodService::mine(const Caller& caller, const PodId& id) const {
+  auto pod = store_.find(id);
+  // Another workspace's pod, a deleted one and one that never was look the same from outside.
+  if (!pod || pod->workspace != caller.workspace || pod->state == PodState::deleting || pod->state == PodState::deleted)
+    return fail(Reason::pod_not_found, {{"pod", id.str()}});
+  return std::move(*pod);
+}
+
+Result<Pod> PodService::create(const Caller& caller, const CreatePod& input) {
+  auto wish = TRY(wish_from(input, config_.seal));
+  const int count = store_.count(caller.workspace);
+  if (count >= config_.pods_max_per_workspace)
+    return fail(Reason::too_many_pods, {{"count", std::to_string(count)}, {"limit", std::to_string(config_.pods_max_per_workspace)}});
+  return core_.transact([&]() -> Result<Pod> {
+    Pod pod;
+    pod.id = PodId(core_.random().letters_and_digits(14));
+    pod.workspace = caller.workspace;
+    pod.account = caller.account;
+    pod.name = input.name.value_or("my pod");
+    pod.wish = wish_to_text(wish);
+    constexpr std::string_view hex = "0123456789abcdef";
+    pod.host_name = pod.id.str() + "-";
+    for (int i = 0; i < 8; ++i) pod.host_name += hex[core_.random().below(16)];
+    pod.created_at = pod.state_changed_at = core_.now();
+    store_.insert(pod);
+    config_.key_made(pod, config_.key_for(pod.id));
+    pod.queue_order = store_.next_queue_order();
+    TRY(move(pod, PodEvent::deploy, {Reason::waiting_for_placement, {}, {}}));
+    capacity_changed();
+    return pod;
+  });
+}
+
+Result<PodService::DryRun> PodService::dry_run(const Caller&, const CreatePod& input) const {
+  DryRun out;
+  out.wish = TRY(wish_from(input, [](const std::string&) { return std::string(); }));
+  // As the last in the queue: what an earlier pod waits for is not free.
+  std::vector<scheduler::Request> requests;
+  for (const auto& pod : store_.queue()) {
+    const auto wish = wish_from_text(pod.wish);
+    requests.push_back(request_for(pod.id, wish, pod.zero_gpu, bound(pod, wish) ? pod.host : std::nullopt));
+  }
+  requests.push_back(request_for(PodId("dry-run"), out.wish, false, std::nullopt));
+  out.verdict = scheduler::place_queue(requests, snapshot()).back();
+  if (out.verdict.placement)
+    for (const auto& gpu : hosts_.store().gpus(out.verdict.placement->host))
+      if (std::find(out.verdict.placement->gpus.begin(), out.verdict.placement->gpus.end(), gpu.uuid) != out.verdict.placement->gpus.end())
+        out.gpus.push_back(gpu);
+  return out;
+}
+
+Result<Pod> PodService::get(const Caller& caller, const PodId& id) const { return mine(caller, id); }
+
+std::vector<Pod> PodService::list(const Caller& caller, Time before, const std::string& before_id, int limit) const {
+  return store_.list(caller.workspace, before, before_id, limit);
+}
+
+PodDetail PodService::detail(Pod pod) const {
+  PodDetail out;
+  out.wish = wish_from_text(pod.wish);
+  if (auto seen = json::decode<PodSeen>(pod.seen, json::UnknownKeys::ignore)) out.seen = std::move(*seen);
+  if (const auto live = live_.find(pod.id); live != live_.end() && live->second.facts.generation == pod.generation) {
+    out.facts = live->second.facts;
+    out.seen = seen_in(live->second.facts);
+  }
+  if (pod.host) out.host = hosts_.store().find(*pod.host);
+  if (pod.host)
+    for (auto& gpu : hosts_.store().gpus(*pod.host))
+      if (gpu.pod == pod.id) out.gpus.push_back(std::move(gpu));
+  out.allocation = hosts_.store().allocation(pod.id);
+  if (pod.state == PodState::queued) {
+    const auto hosts = snapshot();
+    std::vector<scheduler::Request> requests;
+    PodDetail::Waiting waiting;
+    const auto queue = store_.queue();
+    for (const auto& other : queue) {
+      const auto wish = wish_from_text(other.wish);
+      requests.push_back(request_for(other.id, wish, other.zero_gpu, bound(other, wish) ? other.host : std::nullopt));
+      if (other.id == pod.id) break;
+    }
+    const auto mine_pools = scheduler::pools_of(requests.back(), hosts);
+    for (const auto& request : requests)
+      for (const auto& pool : scheduler::pools_of(request, hosts))
+        if (std::find(mine_pools.begin(), mine_pools.end(), pool) != mine_pools.end()) {
+          ++waiting.position;
+          break;
+        }
+    waiting.position = std::max(waiting.position, 1);
+    waiting.verdict = scheduler::place_queue(requests, hosts).back();
+    out.waiting = std::move(waiting);
+  }
+  out.pod = std::move(pod);
+  return out;
+}
+
+Result<Pod> PodService::update(const Caller& caller, const PodId& id, const UpdatePod& input,
+                               const std::function<Result<>(const Pod&)>& precondition) {
+  return core_.transact([&]() -> Result<Pod> {
+    auto pod = TRY(mine(caller, id));
+    if (precondition) TRY(precondition(pod));
+    const auto before = wish_from_text(pod.wish);
+    auto change = TRY(changed(before, input));
+    const bool runs = pod.state == PodState::provisioning || pod.state == PodState::running || pod.state == PodState::host_lost;
+    if (change.resets && runs && before.locked && change.wish.locked) return fail(Reason::pod_locked, {{"pod", id.str()}});
+    pod.wish = wish_to_text(change.wish);
+    if (change.name) pod.name = *change.name;
+    if (auto held = hosts_.store().allocation(pod.id)) {
+      held->disk_bytes += (change.wish.volume_gb - before.volume_gb) * gb;
+      if (runs) held->disk_bytes += (change.wish.container_disk_gb - before.container_disk_gb) * gb;
+      hosts_.store().allocate(*held);
+    }
+    if (change.resets && runs) {
+      ++pod.run;
+      if (pod.state != PodState::host_lost) TRY(move(pod, PodEvent::starting_again, {Reason::changed_by_user, {}, {}}));
+      order(pod);
+    } else {
+      store_.update(pod);
+    }
+    if (pod.state == PodState::queued) capacity_changed();
+    return pod;
+  });
+}
+
+Result<Pod> PodService::start(const Caller& caller, const PodId& id, bool zero_gpu) {
+  return core_.transact([&]() -> Result<Pod> {
+    auto pod = TRY(mine(caller, id));
+    const auto wish = wish_from_text(pod.wish);
+    pod.zero_gpu = zero_gpu && wish.gpu_count > 0;
+    if (!bound(pod, wish)) {
+      pod.queue_order = store_.next_queue_order();
+      TRY(move(pod, PodEvent::deploy, {Reason::started_by_user, {}, {}}));
+      capacity_changed();
+      return pod;
+    }
+    // Its volume is on one host: it starts there now, or the caller learns what is possible instead of waiting unseen.
+    if (!next_state(pod.state, PodEvent::deploy)) TRY(move(pod, PodEvent::deploy, {}));
+    const auto hosts = snapshot(pod.id);
+    const auto request = request_for(pod.id, wish, pod.zero_gpu, pod.host);
+    const auto verdict = scheduler::fit(request, hosts);
+    if (!verdict.placement) {
+      const auto refusal = std::find_if(verdict.refusals.begin(), verdict.refusals.end(), [&](const auto& r) { return r.host == *pod.host; });
+      const auto reason = refusal == verdict.refusals.end() ? Reason::host_gone_for_good : refusal->reason;
+      if (reason == Reason::gpu_too_few) {
+        std::size_t free = 0, elsewhere = 0;
+        for (const auto& host : hosts)
+          for (const auto& gpu : host.gpus)
+            if (gpu.free && (wish.gpu_types.empty() || std::find(wish.gpu_types.begin(), wish.gpu_types.end(), gpu.type_id) != wish.gpu_types.end()))
+              ++(host.id == *pod.host ? free : elsewhere);
+        return fail(Reason::gpu_taken, {{"free", std::to_string(free)}, {"needed", std::to_string(request.gpu_count)},
+                                        {"elsewhere", std::to_string(elsewhere)}});
+      }
+      if (reason == Reason::host_offline) return fail(Reason::pod_host_unreachable);
+      return fail(Reason::no_room_on_host, {{"why", sentence(reason, refusal == verdict.refusals.end() ? Args{} : refusal->args, Language::en)}});
+    }
+    TRY(move(pod, PodEvent::deploy, {Reason::started_by_user, {}, {}}));
+    place(pod, *verdict.placement);
+    return pod;
+  });
+}
+
+Result<Pod> PodService::stop(const Caller& caller, const PodId& id) {
+  return core_.transact([&]() -> Result<Pod> {
+    auto pod = TRY(mine(caller, id));
+    if (wish_from_text(pod.wish).locked) return fail(Reason::pod_locked, {{"pod", id.str()}});
+    const bool waited = pod.state == PodState::queued;
+    TRY(move(pod, PodEvent::stop, {waited ? Reason::wait_cancelled : Reason::stopped_by_user, {}, {}}));
+    if (waited)
+      capacity_changed();  // who waited behind it
+    else
+      order(pod);
+    return pod;
+  });
+}
+
+Result<Pod> PodService::restart(const Caller& caller, const PodId& id) {
+  return core_.transact([&]() -> Result<Pod> {
+    auto pod = TRY(mine(caller, id));
+    if (wish_from_text(pod.wish).locked) return fail(Reason::pod_locked, {{"pod", id.str()}});
+    if (pod.state == PodState::host_lost) return fail(Reason::pod_host_unreachable);
+    TRY(move(pod, PodEvent::starting_again, {Reason::restarted_by_user, {}, {}}));
+    ++pod.run;
+    pod.started_at.reset();
+    order(pod);
+    return pod;
+  });
+}
+
+Result<> PodService::remove(const Caller& caller, const PodId& id) {
+  return core_.transact([&]() -> Result<> {
+    auto pod = TRY(mine(caller, id));
+    if (wish_from_text(pod.wish).locked) return fail(Reason::pod_locked, {{"pod", id.str()}});
+    const auto host = pod.host ? hosts_.store().find(*pod.host) : std::nullopt;
+    const bool on_a_host = host && host->state != HostState::retired;
+    config_.key_ended(id);
+    TRY(move(pod, on_a_host ? PodEvent::remove : PodEvent::remove_now, {Reason::deleted_by_user, {}, {}}));
+    if (on_a_host) {
+      order(pod);
+    } else {
+      hosts_.store().release(id);
+      capacity_changed();
+    }
+    return {};
+  });
+}
+
+Result<> PodService::interrupt(const PodId& id) {
+  return core_.transact([&]() -> Result<> {
+    auto pod = store_.find(id);
+    if (!pod) return fail(Reason::pod_not_found, {{"pod", id.str()}});
+    TRY(move(*pod, PodEvent::interrupt, {Reason::interrupted, {}, {}}));
+    order(*pod);
+    return {};
+  });
+}
+
+Result<std::shared_ptr<http::Stream>> PodService::logs(const Caller& caller, const PodId& id, link::LogRequest request) {
+  const auto pod = TRY(mine(caller, id));
+  const auto wish = wish_from_text(pod.wish);
+  if (!request.container.empty() && std::none_of(wish.containers.begin(), wish.containers.end(), [&](const auto& c) { return c.name == request.container; }))
+    return invalid("container", "the pod has no container \"" + request.container + "\"");
+  if (!pod.host || pod.state == PodState::queued || pod.run == 0)
+    return fail(Reason::pod_has_no_logs, {{"pod", id.str()}, {"state", std::string(enum_text(pod.state))}});
+  request.pod = id;
+  return logs_.open(*pod.host, std::move(request));
+}
+
+// ---- what agents say ----
+
+void PodService::host_reported(const HostId& host, const link::Report& report) {
+  if (!report.engine_reachable) return;  // the pods are as last seen: nothing may be concluded
+  std::map<PodId, const link::PodFacts*> said;
+  for (const auto& facts : report.pods) said[facts.pod] = &facts;
+  for (auto& pod : store_.on_host(host)) {
+    const auto found = said.find(pod.id);
+    if (found == said.end()) {
+      // The order did not arrive, or the agent lost its journal.
+      if (ordered(pod.state)) send_order(pod, host);
+      continue;
+    }
+    const auto* facts = found->second;
+    said.erase(found);
+    observe(std::move(pod), *facts);
+  }
+  for (const auto& [id, facts] : said) {
+    const auto pod = store_.find(id);
+    // Never ours, as far as this table knows (a restored backup, say): not ours to stop. The host shows it.
+    if (!pod) continue;
+    if (pod->state == PodState::deleted && facts->phase == link::PodPhase::deleted) {
+      core_.after_commit([this, host, forget = link::ForgetPod{id, facts->generation}] { link_.send(host, forget); });
+    } else if (facts->generation < pod->generation || pod->state == PodState::deleted) {
+      // It lives elsewhere by now, or is gone; what is left of it here has no owner.
+      if (facts->phase == link::PodPhase::deleted)
+        core_.after_commit([this, host, forget = link::ForgetPod{id, facts->generation}] { link_.send(host, forget); });
+      else
+        send_order(*pod, host);
+    }
+  }
+}
+
+void PodService::observe(Pod pod, const link::PodFacts& facts) {
+  const auto uptime = core_.runtime().uptime();
+  auto& live = live_.try_emplace(pod.id, Live{{}, uptime}).first->second;
+  if (live.facts != facts) {
+    live.facts = facts;
+    live.progress_at = uptime;
+  }
+  if (facts.generation > pod.generation) {
+    // The world is ahead of the table: it came from an older backup. What runs is kept, and our orders count again.
+    log::warn("an agent has obeyed a newer order than the table knows", {{"pod", pod.id.str()}, {"host", pod.host->str()}});
+    pod.generation = facts.generation;
+    pod.run = std::max(pod.run, facts.run);
+    order(pod);
+    return;
+  }
+  if (facts.generation < pod.generation) {
+    if (ordered(pod.state)) send_order(pod, *pod.host);
+    return;
+  }
+  const auto seen = json::encode(seen_in(facts));
+  if (pod.seen != seen && facts.run == pod.run) {
+    pod.seen = seen;
+    store_.update(pod);
+  }
+  meet(pod, facts);
+}
+
+void PodService::meet(Pod& pod, const link::PodFacts& facts) {
+  const bool wanted_up = pod.state == PodState::provisioning || pod.state == PodState::running || pod.state == PodState::host_lost;
+  const auto* main = main_container(facts);
+  const auto because_of_facts = [&](Reason otherwise, Args args) {
+    return facts.reason ? Because{facts.reason, facts.args, {}} : Because{otherwise, std::move(args), {}};
+  };
+  const auto must = [](const Result<>& moved) { CHECK(moved); };
+  switch (facts.phase) {
+    case link::PodPhase::running:
+      if (wanted_up && facts.run == pod.run && (pod.state != PodState::running || pod.reason == reason_text(Reason::container_restarting))) {
+        pod.started_at = last_start(facts).value_or(core_.now());
+        must(move(pod, PodEvent::container_up, {Reason::started, {}, {}}));
+      }
+      break;
+    case link::PodPhase::backing_off: {
+      if (!wanted_up || facts.run != pod.run) break;
+      const Args args{{"code", std::to_string(main ? main->exit_code : 0)}, {"restarts", std::to_string(main ? main->restarts + 1 : 1)}};
+      Because because{facts.reason.value_or(Reason::container_restarting), facts.reason ? facts.args : args, facts.next_restart};
+      if (pod.state == PodState::running && pod.reason_until == facts.next_restart && !pod.reason.empty() && pod.reason != reason_text(Reason::started)) break;
+      if (!pod.started_at) pod.started_at = last_start(facts);
+      must(move(pod, PodEvent::container_up, because));
+      break;
+    }
+    case link::PodPhase::exited:
+      if (!wanted_up || facts.run != pod.run) break;
+      if (!facts.reason && (!main || main->exit_code == 0))
+        must(move(pod, PodEvent::ended, {Reason::container_finished, {}, {}}));
+      else
+        must(move(pod, PodEvent::broke, because_of_facts(Reason::container_failed, {{"code", std::to_string(main ? main->exit_code : -1)}})));
+      let_go(pod);
+      break;
+    case link::PodPhase::failed:
+      if (!wanted_up) break;
+      must(move(pod, PodEvent::broke, because_of_facts(Reason::internal_error, {})));
+      let_go(pod);
+      break;
+    case link::PodPhase::stopped:
+      if (pod.state == PodState::stopping && pod.reason == reason_text(Reason::provisioning_timed_out))
+        must(move(pod, PodEvent::gave_up,
+                  {Reason::provisioning_timed_out, {{"minutes", std::to_string(config_.provisioning_limit.count() / 60'000)}}, {}}));
+      else if (pod.state == PodState::stopping || pod.state == PodState::interrupting)
+        must(move(pod, PodEvent::containers_gone,
+                  {pod.state == PodState::interrupting ? Reason::interrupted : Reason::stopped_by_user, {}, {}}));
+      else
+        break;
+      let_go(pod);
+      break;
+    case link::PodPhase::deleted:
+      if (pod.state == PodState::deleting) finish_removal(pod, *pod.host);
+      break;
+    case link::PodPhase::accepted:
+    case link::PodPhase::pulling:
+    case link::PodPhase::starting:
+      // After a reboot its host makes new containers.
+      if (pod.state == PodState::running || pod.state == PodState::host_lost)
+        must(move(pod, PodEvent::starting_again, {Reason::containers_starting, {}, {}}));
+      break;
+    case link::PodPhase::stopping: break;
+  }
+  // It ended here, yet its agent has it up: an agent that forgot. Said again, with a generation that counts.
+  if ((pod.state == PodState::stopped || pod.state == PodState::failed) &&
+      (facts.phase == link::PodPhase::running || facts.phase == link::PodPhase::backing_off || facts.phase == link::PodPhase::starting ||
+       facts.phase == link::PodPhase::pulling))
+    order(pod);
+}
+
+void PodService::finish_removal(Pod& pod, const HostId& host) {
+  const auto moved = move(pod, PodEvent::removed, {Reason::deleted_by_user, {}, {}});
+  CHECK(moved);
+  hosts_.store().release(pod.id);
+  live_.erase(pod.id);
+  capacity_changed();
+  core_.after_commit([this, host, forget = link::ForgetPod{pod.id, pod.generation}] { link_.send(host, forget); });
+}
+
+void PodService::host_offline(const HostId& host) {
+  for (auto& pod : store_.on_host(host))
+    if (next_state(pod.state, PodEvent::host_silent)) {
+      const auto moved = move(pod, PodEvent::host_silent, {Reason::host_silent, {}, {}});
+      CHECK(moved);
+    }
+}
+
+void PodService::host_retired(const HostId& host) {
+  for (auto& pod : store_.on_host(host)) {
+    if (!next_state(pod.state, PodEvent::host_retired)) continue;
+    const auto moved = move(pod, PodEvent::host_retired, {Reason::host_gone_for_good, {}, {}});
+    CHECK(moved);
+    hosts_.store().release(pod.id);
+    live_.erase(pod.id);
+  }
+}
+
+// A pod that makes no progress at all is not left to hold its GPUs for ever.
+void PodService::give_up_stuck() {
+  const auto uptime = core_.runtime().uptime();
+  for (auto& pod : store_.in_state(PodState::provisioning)) {
+    const auto& live = live_.try_emplace(pod.id, Live{{}, uptime}).first->second;
+    if (uptime - live.progress_at < config_.provisioning_limit || core_.now() - pod.state_changed_at < config_.provisioning_limit) continue;
+    const auto moved = move(pod, PodEvent::stop,
+                            {Reason::provisioning_timed_out, {{"minutes", std::to_string(config_.provisioning_limit.count() / 60'000)}}, {}});
+    CHECK(moved);
+    order(pod);
+  }
+}
+
+void PodService::channel_said(const HostId& host, const link::AgentMessage& message) { logs_.said(host, message); }
+void PodService::channels_lost(const HostId& host) { logs_.lost(host); }
+
+}  // namespace gyre

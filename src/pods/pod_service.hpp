@@ -1,0 +1,142 @@
+// The verbs of pods and the reconciler: what is wanted is in the table, what is comes with reports, and the difference
+// becomes orders to agents. Every message may be lost, doubled or late; the next report puts it right. One public method
+// is one transaction; orders and wake-ups leave after the commit.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "base/caller.hpp"
+#include "events/events.hpp"
+#include "fleet/host_service.hpp"
+#include "pods/pod_input.hpp"
+#include "pods/pod_logs.hpp"
+#include "pods/pod_store.hpp"
+#include "pods/pod_wish.hpp"
+#include "scheduler/placement.hpp"
+
+namespace gyre {
+
+struct PodConfig {
+  // The pod's own API key (RUNPOD_API_KEY). Derived, not random, so that an order can be made again at any time while
+  // only its digest is stored. `key_made` and `key_ended` keep the table of keys; called within the task.
+  std::function<std::string(const PodId&)> key_for;
+  std::function<void(const Pod&, const std::string& key)> key_made;
+  std::function<void(const PodId&)> key_ended;
+  Seal seal;
+  std::function<std::string(const std::string& sealed)> unseal;
+  std::string data_center = "LOCAL";
+  Duration provisioning_limit{15 * 60'000};  // without any progress (B.3.1)
+  Duration stop_grace{5'000};                // SIGTERM, then SIGKILL
+  int pods_max_per_workspace = 10'000;
+};
+
+// What of a pod is seen and worth keeping over a restart of the server.
+struct SeenContainer {
+  std::string name, container_id, image_digest;
+  bool running = false;
+  std::optional<Time> started_at, finished_at;
+  int exit_code = 0;
+  bool oom_killed = false;
+  int restarts = 0;
+  bool operator==(const SeenContainer&) const = default;
+};
+BOOST_DESCRIBE_STRUCT(SeenContainer, (), (name, container_id, image_digest, running, started_at, finished_at, exit_code, oom_killed, restarts))
+struct SeenPort {
+  int container_port = 0, host_port = 0;
+  bool http = false;
+  bool operator==(const SeenPort&) const = default;
+};
+BOOST_DESCRIBE_STRUCT(SeenPort, (), (container_port, host_port, http))
+struct PodSeen {
+  std::vector<SeenContainer> containers;
+  std::vector<SeenPort> ports;
+  bool healthy = false;
+  bool operator==(const PodSeen&) const = default;
+};
+BOOST_DESCRIBE_STRUCT(PodSeen, (), (containers, ports, healthy))
+
+// A pod and all that a view of it needs.
+struct PodDetail {
+  Pod pod;
+  PodWish wish;
+  PodSeen seen;
+  std::optional<link::PodFacts> facts;  // of the last report, while this server has one
+  std::optional<Host> host;
+  std::vector<HostGpu> gpus;            // those it holds
+  std::optional<Allocation> allocation;
+  struct Waiting {
+    int position = 0;  // 1: next in its pool
+    scheduler::Verdict verdict;
+  };
+  std::optional<Waiting> waiting;       // while queued
+};
+
+class PodService final : public HostListener {
+ public:
+  PodService(Core& core, Events& events, HostService& hosts, link::AgentLink& link, PodConfig config);
+
+  Result<Pod> create(const Caller& caller, const CreatePod& input);
+  struct DryRun {
+    PodWish wish;
+    scheduler::Verdict verdict;
+    std::vector<HostGpu> gpus;  // of the placement
+  };
+  Result<DryRun> dry_run(const Caller& caller, const CreatePod& input) const;
+
+  Result<Pod> get(const Caller& caller, const PodId& id) const;
+  std::vector<Pod> list(const Caller& caller, Time before, const std::string& before_id, int limit) const;  // newest first
+  PodDetail detail(Pod pod) const;
+
+  Result<Pod> update(const Caller& caller, const PodId& id, const UpdatePod& input, const std::function<Result<>(const Pod&)>& precondition = {});
+  // Where its volume is, if it has one: at once, or refused with what is free (gpu_taken). Else it queues.
+  Result<Pod> start(const Caller& caller, const PodId& id, bool zero_gpu);
+  Result<Pod> stop(const Caller& caller, const PodId& id);
+  Result<Pod> restart(const Caller& caller, const PodId& id);  // new containers from the image; the volume stays
+  Result<> remove(const Caller& caller, const PodId& id);
+  Result<> interrupt(const PodId& id);  // for who has precedence: SIGTERM, 5 s, SIGKILL; the volume stays
+
+  Result<std::shared_ptr<http::Stream>> logs(const Caller& caller, const PodId& id, link::LogRequest request);
+
+  void host_reported(const HostId& host, const link::Report& report) override;
+  void host_offline(const HostId& host) override;
+  void host_retired(const HostId& host) override;
+  void capacity_changed() override;
+  void channel_said(const HostId& host, const link::AgentMessage& message) override;
+  void channels_lost(const HostId& host) override;
+
+ private:
+  std::vector<scheduler::Host> snapshot(const std::optional<PodId>& without = {}) const;
+  Result<> move(Pod& pod, PodEvent event, Because because);  // apply, save, tell
+  void place(Pod& pod, const scheduler::Placement& placement);
+  void place_pending();
+  void give_up_stuck();
+  void order(Pod& pod);                       // a new generation; sends after the commit
+  void send_order(const Pod& pod, const HostId& host);
+  link::PodOrder make_order(const Pod& pod, const HostId& host) const;
+  void let_go(Pod& pod);                      // nothing of it runs any more: its shares are free
+  void observe(Pod pod, const link::PodFacts& facts);
+  void meet(Pod& pod, const link::PodFacts& facts);  // what the phase means for the state
+  void finish_removal(Pod& pod, const HostId& host);
+  Result<Pod> mine(const Caller& caller, const PodId& id) const;
+
+  Core& core_;
+  Events& events_;
+  HostService& hosts_;
+  link::AgentLink& link_;
+  PodConfig config_;
+  PodStore store_;
+  PodLogs logs_;
+  struct Live {
+    link::PodFacts facts;
+    Duration progress_at{};  // uptime when something last moved
+  };
+  std::map<PodId, Live> live_;  // hints for people and time-outs; no decision about rows rests on it alone
+  bool placement_posted_ = false;
+  std::unique_ptr<Timer> placement_timer_, stuck_timer_;
+};
+
+}  // namespace gyre

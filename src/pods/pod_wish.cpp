@@ -1,0 +1,310 @@
+#include "pods/pod_wish.hpp"
+
+#include <set>
+
+#include "db/db.hpp"
+#include "json/codec.hpp"
+#include "pods/parse.hpp"
+
+namespace gyre {
+namespace {
+
+constexpr std::size_t env_max = 50;
+constexpr std::size_t env_value_max = 32 * 1024;
+constexpr std::size_t containers_max = 8;
+constexpr int disk_gb_max = 100'000;
+constexpr std::int64_t gb = 1'000'000'000;
+
+Result<> within(const std::string& field, double value, double low, double high) {
+  if (value >= low && value <= high) return {};
+  const auto plain = [](double n) { return std::to_string(static_cast<std::int64_t>(n)); };
+  return invalid(field, "between " + plain(low) + " and " + plain(high));
+}
+
+Result<std::string> checked_name(const std::string& name) {
+  if (name.empty() || name.size() > 191) return invalid("name", "between 1 and 191 characters");
+  for (unsigned char c : name)
+    if (c < 0x20 || c == 0x7f) return invalid("name", "control characters are not possible");
+  return name;
+}
+
+// A list of words, or one string cut as a shell would; null, "" and [] mean the image's own.
+Result<std::optional<std::vector<std::string>>> words(const std::optional<boost::json::value>& value, const std::string& field) {
+  using Words = std::vector<std::string>;
+  if (!value || value->is_null()) return std::optional<Words>();
+  Words out;
+  if (value->is_string()) {
+    out = TRY(split_command(std::string_view(value->as_string()), field));
+  } else if (value->is_array()) {
+    for (std::size_t i = 0; i < value->as_array().size(); ++i) {
+      const auto& word = value->as_array()[i];
+      if (!word.is_string()) return invalid(field + "[" + std::to_string(i) + "]", "expected a string");
+      if (std::string_view(word.as_string()).find('\0') != std::string_view::npos)
+        return invalid(field + "[" + std::to_string(i) + "]", "a command holds no zero bytes");
+      out.emplace_back(word.as_string());
+    }
+    if (out.size() > 1000) return invalid(field, "at most 1000 words");
+  } else {
+    return invalid(field, "expected a list of strings, or one string");
+  }
+  if (out.empty()) return std::optional<Words>();
+  return std::optional<Words>(std::move(out));
+}
+
+Result<std::vector<std::string>> checked_ports(const boost::json::value& value) {
+  std::vector<std::string> texts;
+  if (value.is_string()) {
+    texts = TRY(split_ports(std::string_view(value.as_string()), "ports"));
+  } else if (value.is_array()) {
+    for (std::size_t i = 0; i < value.as_array().size(); ++i) {
+      if (!value.as_array()[i].is_string()) return invalid("ports[" + std::to_string(i) + "]", "expected PORT/http or PORT/tcp");
+      texts.emplace_back(value.as_array()[i].as_string());
+    }
+  } else {
+    return invalid("ports", "expected a list such as [\"8888/http\"], or one string");
+  }
+  std::vector<std::string> out;
+  for (const auto& port : TRY(parse_ports(texts, "ports"))) out.push_back(std::to_string(port.port) + (port.http ? "/http" : "/tcp"));
+  return out;
+}
+
+Result<> check_env(const std::map<std::string, std::string>& env, const std::string& field) {
+  if (env.size() > env_max) return invalid(field, "at most " + std::to_string(env_max) + " variables");
+  for (const auto& [name, value] : env) {
+    const auto at = field + "." + (name.empty() ? "\"\"" : name);
+    if (!is_variable_name(name)) return invalid(at, "a variable's name has letters, digits and '_' and does not begin with a digit");
+    if (value.size() > env_value_max) return invalid(at, "at most " + std::to_string(env_value_max) + " bytes");
+    if (value.find('\0') != std::string::npos) return invalid(at, "a value holds no zero bytes");
+  }
+  return {};
+}
+
+Result<> check_mount(const std::string& path) {
+  if (path.size() < 2 || path.size() > 255 || path.front() != '/' || path.find("//") != std::string::npos || path.find(':') != std::string::npos ||
+      (path + "/").find("/../") != std::string::npos || (path + "/").find("/./") != std::string::npos)
+    return invalid("volumeMountPath", "an absolute path such as /workspace");
+  for (const char* taken : {"/proc", "/sys", "/dev", "/etc", "/bin", "/sbin", "/lib", "/usr"})
+    if (path == taken || path.starts_with(std::string(taken) + "/"))
+      return invalid("volumeMountPath", std::string(taken) + " belongs to the container's system");
+  return {};
+}
+
+Result<> check_cuda(const std::string& version, const std::string& field) {
+  const auto dot = version.find('.');
+  const bool digits = !version.empty() && version.size() <= 6 && version.find_first_not_of("0123456789.") == std::string::npos;
+  if (!digits || dot == 0 || dot == std::string::npos || dot + 1 == version.size() || version.find('.', dot + 1) != std::string::npos)
+    return invalid(field, "a CUDA version such as 12.4");
+  return {};
+}
+
+Result<link::RestartPolicy> restart_policy(const std::string& text) {
+  if (const auto policy = enum_from_text<link::RestartPolicy>(text)) return *policy;
+  return invalid("restartPolicy", "one of " + enum_choices<link::RestartPolicy>());
+}
+
+// Fields of foreign clients that name something this version does not have: absent, empty or false is fine.
+Result<> not_offered(const std::optional<std::string>& value, const std::string& field) {
+  if (value && !value->empty()) return fail(Reason::not_offered, {{"what", field}}, field);
+  return {};
+}
+Result<> not_offered(const std::optional<bool>& value, const std::string& field) {
+  if (value.value_or(false)) return fail(Reason::not_offered, {{"what", field}}, field);
+  return {};
+}
+
+Result<> set_command(ContainerWish& container, const std::optional<boost::json::value>& entrypoint,
+                     const std::optional<boost::json::value>& command, const std::optional<std::string>& args) {
+  if (args && !args->empty()) {
+    if (command && command->is_array() && !command->as_array().empty())
+      return invalid("dockerArgs", "give either dockerArgs or dockerStartCmd");
+    auto parsed = TRY(parse_docker_args(*args, "dockerArgs"));
+    if (parsed.command) container.command = std::move(parsed.command);
+    if (parsed.entrypoint) container.entrypoint = std::move(parsed.entrypoint);
+  } else if (args && !command) {
+    container.command.reset();
+  }
+  if (command && !(args && !args->empty())) container.command = TRY(words(command, "dockerStartCmd"));
+  if (entrypoint) container.entrypoint = TRY(words(entrypoint, "dockerEntrypoint"));
+  return {};
+}
+
+}  // namespace
+
+Result<PodWish> wish_from(const CreatePod& input, const Seal& seal) {
+  PodWish wish;
+  if (input.name) TRY(checked_name(*input.name));
+  TRY(not_offered(input.templateId, "templateId"));
+  TRY(not_offered(input.networkVolumeId, "networkVolumeId"));
+  TRY(not_offered(input.containerRegistryAuthId, "containerRegistryAuthId"));
+  TRY(not_offered(input.globalNetworking, "globalNetworking"));
+  TRY(not_offered(input.interruptible, "interruptible"));
+  for (const auto& [value, field] : {std::pair{&input.gpuTypePriority, "gpuTypePriority"}, {&input.dataCenterPriority, "dataCenterPriority"},
+                                     {&input.cpuFlavorPriority, "cpuFlavorPriority"}})
+    if (*value && **value != "availability" && **value != "custom") return invalid(field, "availability or custom");
+  wish.cloud_type = input.cloudType.value_or("SECURE");
+  if (wish.cloud_type != "SECURE" && wish.cloud_type != "COMMUNITY" && wish.cloud_type != "ALL")
+    return invalid("cloudType", "SECURE, COMMUNITY or ALL");
+  const auto compute = input.computeType.value_or("GPU");
+  if (compute != "GPU" && compute != "CPU") return invalid("computeType", "GPU or CPU");
+  const bool gpu = compute == "GPU";
+
+  ContainerWish main;
+  main.name = "main";
+  main.image = input.imageName.value_or("");
+  if (!input.imageName) return fail(Reason::missing_field, {{"field", "imageName"}}, "imageName");
+  TRY(parse_image(main.image, "imageName"));
+  TRY(set_command(main, input.dockerEntrypoint, input.dockerStartCmd, input.dockerArgs));
+  main.env = input.env.value_or(std::map<std::string, std::string>());
+  TRY(check_env(main.env, "env"));
+  if (input.registryAuth) {
+    if (input.registryAuth->username.empty() || input.registryAuth->username.size() > 255)
+      return invalid("registryAuth.username", "between 1 and 255 characters");
+    if (input.registryAuth->password.size() > 4096) return invalid("registryAuth.password", "at most 4096 characters");
+    main.registry_user = input.registryAuth->username;
+    main.registry_password_sealed = seal(input.registryAuth->password);
+  }
+  wish.containers.push_back(std::move(main));
+  std::set<std::string> names{"main"};
+  const auto further = input.containers.value_or(std::vector<ContainerInput>());
+  if (further.size() + 1 > containers_max) return invalid("containers", "at most " + std::to_string(containers_max - 1));
+  for (std::size_t i = 0; i < further.size(); ++i) {
+    const auto at = "containers[" + std::to_string(i) + "]";
+    ContainerWish container;
+    container.name = further[i].name;
+    if (container.name.empty() || container.name.size() > 40 ||
+        container.name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") != std::string::npos || container.name.front() == '-' ||
+        container.name.back() == '-')
+      return invalid(at + ".name", "lower-case letters, digits and '-', at most 40");
+    if (!names.insert(container.name).second) return invalid(at + ".name", "\"" + container.name + "\" stands there twice");
+    container.image = further[i].imageName;
+    TRY(parse_image(container.image, at + ".imageName"));
+    container.entrypoint = TRY(words(further[i].dockerEntrypoint, at + ".dockerEntrypoint"));
+    container.command = TRY(words(further[i].dockerStartCmd, at + ".dockerStartCmd"));
+    container.env = further[i].env.value_or(std::map<std::string, std::string>());
+    TRY(check_env(container.env, at + ".env"));
+    container.registry_user = wish.containers.front().registry_user;
+    container.registry_password_sealed = wish.containers.front().registry_password_sealed;
+    wish.containers.push_back(std::move(container));
+  }
+
+  if (gpu) {
+    wish.gpu_count = input.gpuCount.value_or(1);
+    TRY(within("gpuCount", wish.gpu_count, 0, 64));
+    wish.gpu_types = input.gpuTypeIds.value_or(std::vector<std::string>());
+    if (wish.gpu_types.size() > 50) return invalid("gpuTypeIds", "at most 50");
+    for (std::size_t i = 0; i < wish.gpu_types.size(); ++i)
+      if (wish.gpu_types[i].empty() || wish.gpu_types[i].size() > 100)
+        return invalid("gpuTypeIds[" + std::to_string(i) + "]", "a GPU type such as \"NVIDIA A40\"");
+    wish.gpu_types_in_order = input.gpuTypePriority.value_or("") == "custom";
+    wish.gpu_memory_gb_min = input.minGpuMemoryInGb.value_or(0);
+    TRY(within("minGpuMemoryInGb", wish.gpu_memory_gb_min, 0, 2000));
+    if (input.minVCPUPerGPU) {
+      TRY(within("minVCPUPerGPU", *input.minVCPUPerGPU, 0, 1024));
+      wish.vcpus = *input.minVCPUPerGPU * std::max(wish.gpu_count, 1);
+    }
+    if (input.minRAMPerGPU) {
+      TRY(within("minRAMPerGPU", *input.minRAMPerGPU, 0, 100'000));
+      wish.memory_gb = static_cast<int>(*input.minRAMPerGPU * std::max(wish.gpu_count, 1));
+    }
+  } else if (input.gpuCount.value_or(0) > 1 || !input.gpuTypeIds.value_or(std::vector<std::string>()).empty()) {
+    return invalid(input.gpuTypeIds && !input.gpuTypeIds->empty() ? "gpuTypeIds" : "gpuCount", "a CPU pod has no GPUs; leave it out or use computeType GPU");
+  }
+  if (!gpu || wish.gpu_count == 0) {
+    if (input.vcpuCount) {
+      TRY(within("vcpuCount", *input.vcpuCount, 1, 1024));
+      wish.vcpus = *input.vcpuCount;
+    }
+    if (input.memoryInGb) {
+      TRY(within("memoryInGb", *input.memoryInGb, 1, 100'000));
+      wish.memory_gb = *input.memoryInGb;
+    }
+  }
+  if (input.minCudaVersion && !input.minCudaVersion->empty()) {
+    TRY(check_cuda(*input.minCudaVersion, "minCudaVersion"));
+    wish.cuda_min = input.minCudaVersion;
+  }
+  wish.cuda_allowed = input.allowedCudaVersions.value_or(std::vector<std::string>());
+  if (wish.cuda_allowed.size() > 50) return invalid("allowedCudaVersions", "at most 50");
+  for (std::size_t i = 0; i < wish.cuda_allowed.size(); ++i) TRY(check_cuda(wish.cuda_allowed[i], "allowedCudaVersions[" + std::to_string(i) + "]"));
+
+  wish.container_disk_gb = input.containerDiskInGb.value_or(50);
+  TRY(within("containerDiskInGb", wish.container_disk_gb, 1, disk_gb_max));
+  wish.volume_gb = input.volumeInGb.value_or(20);
+  TRY(within("volumeInGb", wish.volume_gb, 0, disk_gb_max));
+  wish.volume_path = input.volumeMountPath.value_or("/workspace");
+  TRY(check_mount(wish.volume_path));
+  if (input.shmSizeInGb) {
+    TRY(within("shmSizeInGb", *input.shmSizeInGb, 0, 10'000));
+    wish.shm_gb = *input.shmSizeInGb;
+  }
+  if (input.ports) wish.ports = TRY(checked_ports(*input.ports));
+  if (input.restartPolicy) wish.restart = TRY(restart_policy(*input.restartPolicy));
+  wish.locked = input.locked.value_or(false);
+  return wish;
+}
+
+Result<WishChange> changed(const PodWish& before, const UpdatePod& input) {
+  WishChange change{before, std::nullopt, false};
+  auto& wish = change.wish;
+  auto& main = wish.containers.front();
+  if (input.name) change.name = TRY(checked_name(*input.name));
+  TRY(not_offered(input.globalNetworking, "globalNetworking"));
+  TRY(not_offered(input.containerRegistryAuthId, "containerRegistryAuthId"));
+  if (input.imageName) {
+    TRY(parse_image(*input.imageName, "imageName"));
+    main.image = *input.imageName;
+  }
+  TRY(set_command(main, input.dockerEntrypoint, input.dockerStartCmd, input.dockerArgs));
+  if (input.env) {
+    TRY(check_env(*input.env, "env"));
+    main.env = *input.env;
+  }
+  if (input.ports) wish.ports = TRY(checked_ports(*input.ports));
+  if (input.containerDiskInGb) {
+    TRY(within("containerDiskInGb", *input.containerDiskInGb, 1, disk_gb_max));
+    wish.container_disk_gb = *input.containerDiskInGb;
+  }
+  if (input.volumeInGb) {
+    TRY(within("volumeInGb", *input.volumeInGb, 0, disk_gb_max));
+    if (*input.volumeInGb < before.volume_gb)
+      return invalid("volumeInGb", "a volume may grow but not shrink; it has " + std::to_string(before.volume_gb) + " GB");
+    wish.volume_gb = *input.volumeInGb;
+  }
+  if (input.volumeMountPath) {
+    TRY(check_mount(*input.volumeMountPath));
+    wish.volume_path = *input.volumeMountPath;
+  }
+  if (input.restartPolicy) wish.restart = TRY(restart_policy(*input.restartPolicy));
+  // Compared as text: exactly what an order would carry.
+  change.resets = wish_to_text(wish) != wish_to_text(before);
+  wish.locked = input.locked.value_or(before.locked);
+  return change;
+}
+
+std::string wish_to_text(const PodWish& wish) { return json::encode(wish); }
+
+PodWish wish_from_text(const std::string& text) {
+  auto wish = json::decode<PodWish>(text, json::UnknownKeys::ignore);
+  if (!wish || wish->containers.empty()) throw db::DbError("a pod's stored wish cannot be read");
+  return std::move(*wish);
+}
+
+scheduler::Request request_for(const PodId& pod, const PodWish& wish, bool zero_gpu, const std::optional<HostId>& bound_to) {
+  scheduler::Request request;
+  request.pod = pod;
+  request.gpu_count = zero_gpu ? 0 : wish.gpu_count;
+  request.gpu_types = wish.gpu_types;
+  request.types_in_order = wish.gpu_types_in_order;
+  request.gpu_memory_min = wish.gpu_memory_gb_min * gb;
+  // A pod started without its GPUs to rescue data gets little: it must fit beside what took them.
+  request.vcpus = zero_gpu ? std::optional(0.5) : wish.vcpus;
+  request.memory_bytes = zero_gpu ? std::optional<std::int64_t>(gb) : std::nullopt;
+  if (!zero_gpu && wish.memory_gb) request.memory_bytes = *wish.memory_gb * gb;
+  request.disk_bytes = (static_cast<std::int64_t>(wish.container_disk_gb) + wish.volume_gb) * gb;
+  request.cuda_min = zero_gpu ? std::nullopt : wish.cuda_min;
+  if (!zero_gpu) request.cuda_allowed = wish.cuda_allowed;
+  request.bound_to = bound_to;
+  return request;
+}
+
+}  // namespace gyre
