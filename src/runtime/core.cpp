@@ -6,6 +6,17 @@ namespace gyre {
 namespace {
 constexpr std::size_t batch_max = 200;
 constexpr Duration slow_task = 20ms;
+
+using Callbacks = std::vector<std::function<void()>>;
+
+// The changes are durable whatever an effect does: one that throws does not keep its neighbours' answers back.
+void call_all(const Callbacks& callbacks) {
+  for (const auto& callback : callbacks) try {
+      if (callback) callback();
+    } catch (const std::exception& problem) {
+      log::error("effect failed", {{"problem", problem.what()}});
+    }
+}
 }  // namespace
 
 Core::Core(Runtime& runtime, db::Connection& db) : runtime_(runtime), db_(db) {}
@@ -44,13 +55,15 @@ void Core::enqueue(Task task) {
 
 void Core::drain() {
   drain_posted_ = false;
-  std::vector<std::function<void()>> on_failed_commit;
-  std::vector<std::function<void()>> failures;
+  Callbacks on_failed_commit;  // of the tasks that have run so far, for when nothing of the batch is kept
+  Callbacks failures;
+  std::size_t left = batch_max;
   try {
     db_.begin();
-    for (std::size_t count = 0; count < batch_max && !waiting_.empty(); ++count) {
+    for (; left > 0 && !waiting_.empty(); --left) {
       Task task = std::move(waiting_.front());
       waiting_.pop_front();
+      on_failed_commit.push_back(std::move(task.failed));
       const auto effects_before = effects_.size();
       const auto started = runtime_.uptime();
       ++counters_.tasks;
@@ -58,12 +71,12 @@ void Core::drain() {
       try {
         task.run();
         db_.commit();
-        if (task.failed) on_failed_commit.push_back(std::move(task.failed));
       } catch (const std::exception& problem) {
         effects_.resize(effects_before);
         ++counters_.failed_tasks;
         log::error("task failed", {{"task", std::string(task.name)}, {"problem", problem.what()}});
-        if (task.failed) failures.push_back(std::move(task.failed));
+        failures.push_back(std::move(on_failed_commit.back()));
+        on_failed_commit.pop_back();
         db_.rollback();
       }
       if (runtime_.uptime() - started > slow_task) {
@@ -75,7 +88,9 @@ void Core::drain() {
     db_.commit();
     ++counters_.commits;
   } catch (const std::exception& problem) {
-    // The commit itself failed, or the connection is gone: nothing of this batch happened.
+    // The commit itself failed, or the connection is gone: nothing of this batch happened. What the batch had not come
+    // to fails with it: a database that does not answer is asked once a batch, not once a task, and nobody is kept
+    // waiting for it to come back.
     ++counters_.failed_commits;
     log::error("commit failed", {{"problem", problem.what()}});
     effects_.clear();
@@ -83,6 +98,10 @@ void Core::drain() {
         db_.rollback();
       } catch (const std::exception&) {  // the connection is gone; depth is counted down all the same
       }
+    for (; left > 0 && !waiting_.empty(); --left) {
+      on_failed_commit.push_back(std::move(waiting_.front().failed));
+      waiting_.pop_front();
+    }
     failures.insert(failures.end(), std::make_move_iterator(on_failed_commit.begin()),
                     std::make_move_iterator(on_failed_commit.end()));
   }
@@ -93,8 +112,8 @@ void Core::drain() {
     runtime_.post(alive_.guard([this] { drain(); }));
   }
   // `this` may be destroyed by an effect (the simulator crashes servers); nothing below touches members.
-  for (auto& effect : effects) effect();
-  for (auto& failure : failures) failure();
+  call_all(effects);
+  call_all(failures);
 }
 
 }  // namespace gyre
