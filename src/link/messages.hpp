@@ -72,9 +72,13 @@ struct PodOrder {
 struct ForgetPod {  // the server has recorded the deletion; the agent need not report the pod again
   PodId pod;
   std::int64_t generation = 0;
+  bool operator==(const ForgetPod&) const = default;
 };
 
-struct RetireHost {};  // finish: report no more, keep nothing running that is not a pod, exit. Pods are deleted before.
+// Finish: report no more, keep nothing running that is not a pod, exit. Pods are deleted before.
+struct RetireHost {
+  bool operator==(const RetireHost&) const = default;
+};
 
 // A channel carries bytes of one conversation (a log; later exec and tunnels). Either side sends at most what the other
 // has credited (256 KiB at the start), so that a slow reader holds no memory.
@@ -85,23 +89,28 @@ struct LogRequest {
   std::optional<int> tail;
   std::optional<Time> since;
   bool timestamps = false;
+  bool operator==(const LogRequest&) const = default;
 };
 struct ChannelOpen {
   std::uint64_t channel = 0;  // chosen by the server, never used twice on one host
   LogRequest log;
+  bool operator==(const ChannelOpen&) const = default;
 };
 struct ChannelData {
   std::uint64_t channel = 0;
   std::string bytes;
+  bool operator==(const ChannelData&) const = default;
 };
 struct ChannelCredit {
   std::uint64_t channel = 0;
   std::int64_t bytes = 0;  // so many more may be sent
+  bool operator==(const ChannelCredit&) const = default;
 };
 struct ChannelClose {
   std::uint64_t channel = 0;
   std::optional<Reason> reason;  // absent: came to its proper end
   Args args;
+  bool operator==(const ChannelClose&) const = default;
 };
 inline constexpr std::int64_t channel_window_bytes = 256 * 1024;
 
@@ -186,6 +195,7 @@ struct GpuReadingFacts {
 
 struct Hello {
   HostFacts facts;
+  bool operator==(const Hello&) const = default;
 };
 // Everything, every time. While `engine_reachable` is false the pods are as last seen and no conclusion may be drawn.
 struct Report {
@@ -198,6 +208,7 @@ struct Report {
   std::vector<PodFacts> pods;
   std::vector<std::string> stray_containers;  // containers with our label that no order speaks of; left alone
   std::vector<GpuReadingFacts> gpus;
+  bool operator==(const Report&) const = default;
 };
 
 using AgentMessage = std::variant<Hello, Report, ChannelData, ChannelClose>;
