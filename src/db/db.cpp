@@ -77,6 +77,7 @@ std::unique_ptr<Connection> open(const std::string& url) {
   if (take_prefix(rest, "sqlite::memory:") && rest.empty()) return open_sqlite(":memory:");
   rest = url;
   if (take_prefix(rest, "sqlite://") && !rest.empty()) return open_sqlite(std::string(rest));
+  if (url.starts_with("postgresql://") || url.starts_with("postgres://")) return open_postgres(url);
   // The address may hold a password: it is not repeated here.
   throw DbError("the database address must be sqlite:///path/to/file or postgresql://user@host/name");
 }
