@@ -1,0 +1,202 @@
+#!/bin/bash
+# Builds the project's small test images from Debian's busybox-static and pushes them, without a public registry and
+# without a container engine: an OCI image is a few tar files and JSON, so the same Debian gives the same digests.
+#
+#   tests/images/build.sh DIR [--debian]
+#
+# DIR is that of engines.sh, which must have been started; --debian adds gyre/debian, a whole small Debian for apt-get
+# (debootstrap, some minutes the first time, kept in DIR/debian.tar.gz). The images are described in README.md.
+set -euo pipefail
+
+[ $# -ge 1 ] || { sed -n '2,/^set/{/^#/s/^# \{0,1\}//p}' "$0" >&2; exit 2; }
+dir=$(cd "$1" && pwd)
+shift
+with_debian=no
+for option in "$@"; do
+  case $option in
+    --debian) with_debian=yes ;;
+    *) echo "build.sh: unknown option $option" >&2; exit 2 ;;
+  esac
+done
+# shellcheck source=/dev/null
+. "$dir/env"
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+# ---- a registry's protocol, as far as a push needs it ----
+
+registry=$GYRE_TEST_REGISTRY
+login=()
+request() { curl -sS --fail-with-body "${login[@]}" "$@"; }
+
+digest_of() { echo "sha256:$(sha256sum "$1" | cut -d' ' -f1)"; }
+
+push_blob() {  # push_blob REPOSITORY FILE
+  local repository=$1 file=$2 digest place
+  digest=$(digest_of "$file")
+  request -o /dev/null -I "http://$registry/v2/$repository/blobs/$digest" 2>/dev/null && return 0
+  place=$(request -o /dev/null -D - -X POST -H 'Content-Length: 0' "http://$registry/v2/$repository/blobs/uploads/" |
+    tr -d '\r' | sed -n 's/^[Ll]ocation: //p')
+  [[ $place == http* ]] || place="http://$registry$place"
+  [[ $place == *\?* ]] && place="$place&digest=$digest" || place="$place?digest=$digest"
+  request -o /dev/null -X PUT -H 'Content-Type: application/octet-stream' --data-binary "@$file" "$place"
+}
+
+# push_image REPOSITORY:TAG OS ARCHITECTURE CONFIG-JSON LAYER.tar.gz...
+push_image() {
+  local repository=${1%%:*} tag=${1##*:} os=$2 architecture=$3 config=$4 layer digest_list='[]' layer_list='[]'
+  shift 4
+  for layer in "$@"; do
+    push_blob "$repository" "$layer"
+    digest_list=$(jq -c --arg d "sha256:$(zcat "$layer" | sha256sum | cut -d' ' -f1)" '. + [$d]' <<<"$digest_list")
+    layer_list=$(jq -c --arg d "$(digest_of "$layer")" --argjson s "$(stat -c %s "$layer")" \
+      '. + [{mediaType: "application/vnd.docker.image.rootfs.diff.tar.gzip", size: $s, digest: $d}]' <<<"$layer_list")
+  done
+  jq -nc --arg os "$os" --arg architecture "$architecture" --argjson config "$config" --argjson layers "$digest_list" \
+    '{architecture: $architecture, os: $os, created: "2024-01-01T00:00:00Z", config: $config,
+      rootfs: {type: "layers", diff_ids: $layers}, history: []}' >"$work/config.json"
+  push_blob "$repository" "$work/config.json"
+  jq -nc --arg d "$(digest_of "$work/config.json")" --argjson s "$(stat -c %s "$work/config.json")" --argjson layers "$layer_list" \
+    '{schemaVersion: 2, mediaType: "application/vnd.docker.distribution.manifest.v2+json",
+      config: {mediaType: "application/vnd.docker.container.image.v1+json", size: $s, digest: $d}, layers: $layers}' >"$work/manifest.json"
+  request -o /dev/null -X PUT -H 'Content-Type: application/vnd.docker.distribution.manifest.v2+json' \
+    --data-binary "@$work/manifest.json" "http://$registry/v2/$repository/manifests/$tag"
+  printf '%-28s %s\n' "$repository:$tag" "$(digest_of "$work/manifest.json")"
+}
+
+# push_list REPOSITORY:TAG ARCHITECTURE...: a list of platforms; each image is the one last pushed as REPOSITORY:ARCHITECTURE
+push_list() {
+  local repository=${1%%:*} tag=${1##*:} architecture entries='[]'
+  shift
+  for architecture in "$@"; do
+    request -H 'Accept: application/vnd.docker.distribution.manifest.v2+json' -o "$work/part.json" \
+      "http://$registry/v2/$repository/manifests/$architecture"
+    entries=$(jq -c --arg d "$(digest_of "$work/part.json")" --argjson s "$(stat -c %s "$work/part.json")" --arg a "$architecture" \
+      '. + [{mediaType: "application/vnd.docker.distribution.manifest.v2+json", size: $s, digest: $d,
+             platform: {os: "linux", architecture: $a}}]' <<<"$entries")
+  done
+  jq -nc --argjson entries "$entries" '{schemaVersion: 2,
+    mediaType: "application/vnd.docker.distribution.manifest.list.v2+json", manifests: $entries}' >"$work/list.json"
+  request -o /dev/null -X PUT -H 'Content-Type: application/vnd.docker.distribution.manifest.list.v2+json' \
+    --data-binary "@$work/list.json" "http://$registry/v2/$repository/manifests/$tag"
+  printf '%-28s %s\n' "$repository:$tag" "$(digest_of "$work/list.json")"
+}
+
+# ---- layers ----
+
+pack() {  # pack FOLDER FILE: the same bytes for the same content, whatever the clock and the umask
+  tar -C "$1" --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -cf - . | gzip -n >"$2"
+}
+
+base_layer() {
+  local root=$work/base applet
+  mkdir -p "$root"/{bin,sbin,usr/bin,usr/sbin,etc,tmp,root,proc,sys,dev}
+  chmod 1777 "$root/tmp"
+  install -m 755 "$(command -v busybox)" "$root/bin/busybox"
+  for applet in $("$root/bin/busybox" --list-full); do
+    [ "$applet" = bin/busybox ] || ln -sf /bin/busybox "$root/$applet"
+  done
+  echo 'root:x:0:0:root:/root:/bin/sh' >"$root/etc/passwd"
+  echo 'root:x:0:' >"$root/etc/group"
+  pack "$root" "$work/base.tar.gz"
+}
+
+script_layer() {  # script_layer NAME: the program of one image, from standard input
+  local root=$work/$1
+  mkdir -p "$root/bin"
+  { echo '#!/bin/sh'; cat; } >"$root/bin/$1"
+  chmod 755 "$root/bin/$1"
+  pack "$root" "$work/$1.tar.gz"
+}
+
+config() {  # config JSON: an image's config with our usual PATH
+  jq -nc --argjson more "$1" '{Env: ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"]} + $more'
+}
+
+# ---- the images ----
+
+base_layer
+
+script_layer hello <<'END'
+# Says hello, tells its environment, and stays until it is stopped.
+echo "hello from gyre"
+echo "hello on standard error" >&2
+env | sort
+exec sleep 2147483647
+END
+push_image gyre/hello:1 linux amd64 "$(config '{"Cmd": ["/bin/hello"]}')" "$work/base.tar.gz" "$work/hello.tar.gz"
+
+script_layer exit <<'END'
+# Ends with $CODE after $AFTER seconds.
+echo "exit $CODE after $AFTER s"
+sleep "${AFTER:-0}"
+exit "${CODE:-0}"
+END
+push_image gyre/exit:1 linux amd64 "$(config '{"Entrypoint": ["/bin/exit"], "Env": ["CODE=0", "AFTER=0"]}')" \
+  "$work/base.tar.gz" "$work/exit.tar.gz"
+
+script_layer stubborn <<'END'
+# Ignores SIGTERM and SIGINT, and says so.
+trap 'echo "got SIGTERM, staying"' TERM
+trap 'echo "got SIGINT, staying"' INT
+echo "ready"
+while :; do
+  sleep 1 &
+  wait $!
+done
+END
+push_image gyre/stubborn:1 linux amd64 "$(config '{"Cmd": ["/bin/stubborn"]}')" "$work/base.tar.gz" "$work/stubborn.tar.gz"
+
+mkdir -p "$work/web/www/cgi-bin" "$work/web/bin"
+echo "a file from gyre/web" >"$work/web/www/file.txt"
+echo "gyre/web" >"$work/web/www/index.html"
+printf '#!/bin/sh\necho "Content-Type: text/plain"\necho\nenv | sort\n' >"$work/web/www/cgi-bin/env"
+chmod 755 "$work/web/www/cgi-bin/env"
+script_layer web <<'END'
+# Serves /file.txt and, at /cgi-bin/env, its environment on port $PORT.
+echo "listening on port ${PORT:-8888}"
+exec httpd -f -p "${PORT:-8888}" -h /www
+END
+push_image gyre/web:1 linux amd64 "$(config '{"Cmd": ["/bin/web"], "ExposedPorts": {"8888/tcp": {}}}')" \
+  "$work/base.tar.gz" "$work/web.tar.gz"
+
+script_layer fill <<'END'
+# Writes $MB megabytes to $FILE, then stays.
+dd if=/dev/zero of="${FILE:-/fill}" bs=1048576 count="${MB:-64}" && echo "wrote ${MB:-64} MB" || echo "could not write ${MB:-64} MB"
+exec sleep 2147483647
+END
+push_image gyre/fill:1 linux amd64 "$(config '{"Cmd": ["/bin/fill"]}')" "$work/base.tar.gz" "$work/fill.tar.gz"
+
+# Big enough that a pull takes a while; bytes that do not compress, the same every time.
+for part in 1 2 3; do
+  mkdir -p "$work/large$part"
+  head -c 24000000 /dev/zero | openssl enc -aes-128-ctr -K "0000000000000000000000000000000$part" -iv 00000000000000000000000000000000 -out "$work/large$part/part$part"
+  tar -C "$work/large$part" --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -cf - . | gzip -n -1 >"$work/large$part.tar.gz"
+done
+push_image gyre/large:1 linux amd64 "$(config '{"Cmd": ["/bin/hello"]}')" \
+  "$work/base.tar.gz" "$work/hello.tar.gz" "$work"/large{1,2,3}.tar.gz
+
+# Wrong platforms. Only the labels matter: none of them is ever run.
+push_image gyre/arm:1 linux arm64 "$(config '{"Cmd": ["/bin/hello"]}')" "$work/base.tar.gz" "$work/hello.tar.gz"
+push_image gyre/arm-list:arm64 linux arm64 "$(config '{"Cmd": ["/bin/hello"]}')" "$work/base.tar.gz" "$work/hello.tar.gz"
+push_list gyre/arm-list:1 arm64
+push_image gyre/windows:1 windows amd64 "$(config '{"Cmd": ["cmd.exe"]}')" "$work/base.tar.gz"
+# A list with the right one in it, as most public images are.
+push_image gyre/multi:amd64 linux amd64 "$(config '{"Cmd": ["/bin/hello"]}')" "$work/base.tar.gz" "$work/hello.tar.gz"
+push_image gyre/multi:arm64 linux arm64 "$(config '{"Cmd": ["/bin/hello"]}')" "$work/base.tar.gz" "$work/hello.tar.gz"
+push_list gyre/multi:1 amd64 arm64
+
+if [ "$with_debian" = yes ]; then
+  if [ ! -s "$dir/debian.tar.gz" ]; then
+    debootstrap --variant=minbase bookworm "$work/debian" >"$dir/debootstrap.log" 2>&1 ||
+      { tail -n 20 "$dir/debootstrap.log" >&2; exit 1; }
+    rm -rf "$work"/debian/var/cache/apt/archives/*.deb "$work"/debian/dev/*
+    tar -C "$work/debian" --sort=name --numeric-owner --one-file-system -cf - . | gzip -n >"$dir/debian.tar.gz.part"
+    mv "$dir/debian.tar.gz.part" "$dir/debian.tar.gz"
+  fi
+  push_image gyre/debian:1 linux amd64 "$(config '{"Cmd": ["/bin/bash"]}')" "$dir/debian.tar.gz"
+fi
+
+registry=$GYRE_TEST_PRIVATE_REGISTRY
+login=(-u "$GYRE_TEST_PRIVATE_LOGIN")
+push_image gyre/private:1 linux amd64 "$(config '{"Cmd": ["/bin/hello"]}')" "$work/base.tar.gz" "$work/hello.tar.gz"
