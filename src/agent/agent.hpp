@@ -3,6 +3,7 @@
 // never stops a container that no order tells it to stop. The same class runs in production and in the simulator.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -16,23 +17,39 @@ namespace gyre::agent {
 
 struct AgentConfig {
   HostId host;
-  link::HostFacts facts;              // without GPUs, driver and engine: the agent asks the probe and the engine
-  Duration report_every{5000};        // also at once when something changed
-  Duration resync_every{10000};       // full look at the engine even if it sent no event
+  link::HostFacts facts;         // without GPUs, driver and engine: the agent asks the probe and the engine
+  Duration report_every{5000};   // also at once when something changed
+  Duration resync_every{10000};  // full look at the engine even if it sent no event
   Duration disk_check_every{30000};
   Duration health_check_every{5000};
   Duration restart_first{10000}, restart_max{300000};  // back-off of a container that exits, doubled each time
   std::string listen_address = "0.0.0.0";              // where mapped TCP ports are bound
 };
 
+// What the agent asks of the machine beside its engine; the simulator answers from its own world.
+struct HostTools {
+  // A TCP port of this address that is free now, 0 when there is none. Called on the core thread: microseconds.
+  std::function<int(const std::string& address)> free_port;
+  // Does something accept and keep a connection there? Called on a worker thread; may take half a second.
+  std::function<bool(const std::string& address, int port)> accepts;
+  // What is left for images and containers. Called on a worker thread.
+  std::function<std::int64_t()> disk_free_bytes;
+};
+HostTools system_host_tools(std::string disk_path);  // sockets and statvfs; `disk_path`: where the engine keeps its data
+
 class Agent final : public link::ServerEvents {
  public:
-  // `journal` is this agent's own SQLite file (an in-memory one in the simulator, which survives the agent's crash).
-  // All references must outlive the agent. Nothing is started, stopped or removed before the engine has been listed.
-  Agent(Runtime& runtime, engine::Engine& engine, engine::GpuProbe& gpus, db::Connection& journal, AgentConfig config);
+  // `journal` is this agent's own SQLite file, readable by its owner only since orders carry registry passwords (in the
+  // simulator an in-memory one, which survives the agent's crash). All references must outlive the agent. Throws DbError
+  // when a newer agent has written the journal.
+  Agent(Runtime& runtime, engine::Engine& engine, engine::GpuProbe& gpus, db::Connection& journal, AgentConfig config,
+        HostTools tools);
   ~Agent() override;
 
-  void start(link::ServerLink& server);  // adopt what runs, then report and reconcile until destroyed
+  // Adopts what runs, then reports and reconciles until destroyed. Nothing is started, stopped or removed before the
+  // engine has been listed once. `retired` is called once, after RetireHost was received and the last pod is gone: the
+  // caller may then destroy the agent (not from within the call) and unregister the host.
+  void start(link::ServerLink& server, std::function<void()> retired = {});
 
   void server_connected() override;
   void server_disconnected() override;

@@ -148,7 +148,7 @@ enum class PodPhase {
   stopping,
   stopped,      // no container is left; the local volume is
   exited,       // the main container ended and the restart policy lets it rest
-  failed,       // cannot run; `reason` says why; no container is left
+  failed,       // cannot run; `reason` says why; no container runs (the last one is kept for its log)
   deleted,      // no container, network or volume of it is left
 };
 BOOST_DESCRIBE_ENUM(PodPhase, accepted, pulling, starting, running, backing_off, stopping, stopped, exited, failed, deleted)
