@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Proves the README: an empty Debian 12 root, a fresh clone of the last commit in it, then `./dev up`, `./dev test` and
 # `./dev down`, and nothing else. Run by hand and before a release (`./dev test --fresh`); takes long.
-# usage: tools/fresh-machine.sh [--keep] [--up-only] [--shell] [--ccache DIR]
+# usage: tools/fresh-machine.sh [--keep] [--up-only] [--run COMMAND] [--ccache DIR]
 #   --keep         leave the root for a look at it
 #   --up-only      only `./dev up` and `./dev down`
-#   --shell        at the end, a shell inside
+#   --run COMMAND  this, in the clone, instead of the README's commands
 #   --ccache DIR   share a compiler cache (then the build time says nothing)
 #
 # The inside has its own processes, mounts, /run, network and Docker: nothing of this machine's engines is seen or
@@ -13,12 +13,15 @@ set -euo pipefail
 # shellcheck source=tools/lib.sh
 . "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/lib.sh"
 
-keep='' up_only='' shell='' ccache=''
+keep='' up_only='' command='' ccache=''
 while [ $# -gt 0 ]; do
   case "$1" in
     --keep) keep=1 ;;
     --up-only) up_only=1 ;;
-    --shell) shell=1 ;;
+    --run)
+      command="${2:?--run needs a command}"
+      shift
+      ;;
     --ccache)
       ccache="${2:?--ccache needs a folder}"
       shift
@@ -29,7 +32,7 @@ while [ $# -gt 0 ]; do
 done
 if [ "$(id -u)" != 0 ]; then
   exec sudo --preserve-env=GYRE_FRESH_CACHE,GYRE_FRESH_ROOTS,GYRE_MIRROR "$0" ${keep:+--keep} ${up_only:+--up-only} \
-    ${shell:+--shell} ${ccache:+--ccache "$ccache"}
+    ${command:+--run "$command"} ${ccache:+--ccache "$ccache"}
 fi
 for tool in debootstrap ip iptables unshare; do
   command -v "$tool" > /dev/null || die "needs $tool: ./dev setup"
@@ -142,35 +145,41 @@ hostname fresh
 exec env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 TERM="${TERM:-dumb}" \
   CI="${CI:-}" /bin/bash /follow-readme
 ENTER
-cat > "$root/follow-readme" << FOLLOW
-set -euo pipefail
-cd /home/gyre
-# A kept package is not downloaded again the next time.
-echo 'Binary::apt-get::APT::Keep-Downloaded-Packages "true";' > /etc/apt/apt.conf.d/keep
-began=\$SECONDS
+{
+  echo 'set -euo pipefail; cd /home/gyre'
+  # A kept package is not downloaded again the next time.
+  echo "echo 'Binary::apt-get::APT::Keep-Downloaded-Packages \"true\";' > /etc/apt/apt.conf.d/keep"
+  if [ -n "$command" ]; then
+    echo "$command"
+  else
+    cat << 'README'
+began=$SECONDS
 ./dev up
-echo "fresh: up took \$((SECONDS - began)) s"
-${up_only:+: }./dev down --stop-pods
-began=\$SECONDS
-${up_only:+: }./dev test
-echo "fresh: test took \$((SECONDS - began)) s"
-${up_only:+./dev down --stop-pods}
-FOLLOW
+echo "fresh: up took $((SECONDS - began)) s"
+./dev down --stop-pods
+README
+    if [ -z "$up_only" ]; then
+      cat << 'README'
+began=$SECONDS
+./dev test
+echo "fresh: test took $((SECONDS - began)) s"
+README
+    fi
+  fi
+} > "$root/follow-readme"
 
+what="./dev up, ./dev down"
+[ -n "$up_only" ] || what="$what, ./dev test"
+[ -z "$command" ] || what="$command"
 log="$GYRE_ROOT/out/fresh/run.log"
-say "fresh: ./dev up${up_only:-, then ./dev test,} inside; the whole of it goes to out/fresh/run.log"
-enter() {
-  ip netns exec "$name" unshare --mount --pid --uts --ipc --fork --kill-child \
-    /bin/bash "$root/enter" "$root" "$cache" "$ccache"
-}
+say "fresh: inside, $what; the whole of it goes to out/fresh/run.log"
 status=0
-enter < /dev/null 2>&1 | tee "$log" || status=$?
+# Not `ip netns exec`: it lays a new /sys over this one, without the control groups that Docker needs.
+nsenter --net="/run/netns/$name" unshare --mount --pid --uts --ipc --fork --kill-child \
+  /bin/bash "$root/enter" "$root" "$cache" "$ccache" < /dev/null 2>&1 | tee "$log" || status=$?
 mkdir -p "$GYRE_ROOT/out/fresh/inside"
 cp -r "$root/home/gyre/out/." "$GYRE_ROOT/out/fresh/inside/" 2> /dev/null || true
-if [ -n "$shell" ]; then
-  cat > "$root/follow-readme" <<< 'cd /home/gyre; exec /bin/bash -i'
-  enter || true
-fi
 [ "$status" = 0 ] || die "the fresh machine failed (status $status): out/fresh/run.log"
+[ -z "$command" ] || exit 0
 grep -q '^    | .' "$log" || die "./dev up ended well but printed nothing a container wrote: out/fresh/run.log"
-say "fresh: a new Debian 12 went from a clone to a running pod${up_only:-, and through all tests}"
+say "fresh: on an empty Debian 12, done: $what"
