@@ -9,7 +9,8 @@ Exit exit_of(int status, std::string_view code) {
   if (status == 404) return exit_not_found;
   if (status >= 400 && status < 500) return exit_refused;
   if (code == "shutting_down" || code == "unavailable" || code.empty()) {
-    if (status == 502 || status == 503 || status == 504) return exit_unreachable;  // a proxy, or a server on its way out
+    if (status == 502 || status == 503 || status == 504)
+      return exit_unreachable;  // a proxy, or a server on its way out
   } else if (status == 503) {
     return exit_refused;  // out of capacity, engine unreachable: the server lives and says no
   }
@@ -25,12 +26,21 @@ Failure Failure::from(const Error& error, Language language) {
   out.fix = error.fix(language);
   out.field = error.field;
   switch (error.code()) {
-    case ErrorCode::invalid_argument: out.exit = exit_usage; break;
-    case ErrorCode::not_found: out.exit = exit_not_found; break;
+    case ErrorCode::invalid_argument:
+      out.exit = exit_usage;
+      break;
+    case ErrorCode::not_found:
+      out.exit = exit_not_found;
+      break;
     case ErrorCode::unauthenticated:
-    case ErrorCode::permission_denied: out.exit = exit_refused; break;
-    case ErrorCode::unavailable: out.exit = exit_unreachable; break;
-    default: out.exit = exit_failed;
+    case ErrorCode::permission_denied:
+      out.exit = exit_refused;
+      break;
+    case ErrorCode::unavailable:
+      out.exit = exit_unreachable;
+      break;
+    default:
+      out.exit = exit_failed;
   }
   return out;
 }
@@ -58,21 +68,6 @@ Failure failure_of(const Answer& answer, const std::string& url, Language langua
   if (problem) out.body = answer.body;
   out.exit = exit_of(answer.status, out.code);
   if (out.code.empty()) out.code = reason_text(Reason::answer_unreadable);
-  return out;
-}
-
-std::string percent_encoded(std::string_view text) {
-  constexpr std::string_view kept = "-._~", digits = "0123456789ABCDEF";
-  std::string out;
-  for (const unsigned char c : text) {
-    if (std::isalnum(c) || kept.find(static_cast<char>(c)) != std::string_view::npos) {
-      out += static_cast<char>(c);
-    } else {
-      out += '%';
-      out += digits[c >> 4];
-      out += digits[c & 15];
-    }
-  }
   return out;
 }
 

@@ -2,12 +2,14 @@
 // socket; http_api.hpp is the real one.
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <stop_token>
 #include <string>
 #include <string_view>
 
 #include "base/result.hpp"
-#include "http/message.hpp"
+#include "http/client.hpp"
 
 namespace gyre::cli {
 
@@ -25,9 +27,9 @@ enum Exit : int {
 // Why a command ended otherwise than wished, in words that are ready to show (already in the user's language).
 struct Failure {
   Exit exit = exit_failed;
-  std::string code;       // a reason's code
+  std::string code;  // a reason's code
   std::string detail, fix, field, request_id;
-  std::string body;       // the server's own JSON, for -o json; may be empty
+  std::string body;  // the server's own JSON, for -o json; may be empty
 
   static Failure from(const Error& error, Language language);
 };
@@ -36,40 +38,27 @@ template <class T = void>
 using Outcome = tl::expected<T, Failure>;
 
 struct Call {
-  http::Method method = http::Method::get;
+  std::string method = "GET";
   std::string target;           // "/v1/pods?limit=10", encoded
   std::string body;             // JSON, or empty
   std::string idempotency_key;  // a call that has one is tried again when the connection breaks
 };
 
-struct Answer {
-  int status = 0;
-  http::Headers headers;
-  std::string body;
-};
-
-// The receiver of a body that goes on (logs, events). Called on the thread that called `stream`.
-class Reader {
- public:
-  virtual ~Reader() = default;
-  virtual bool bytes(std::string_view chunk) = 0;  // false: enough, hang up
-  virtual bool tick() { return true; }             // about once a second, also while nothing comes; false: hang up
-};
+using Answer = http::ClientResponse;
 
 class Api {
  public:
   virtual ~Api() = default;
-  // 2xx is an answer, everything else a failure with the server's words.
+  // 2xx is an answer, everything else a failure with the server's words. May be called from several threads at once.
   virtual Outcome<Answer> call(const Call& call) = 0;
-  // Returns when the body ended, or the reader had enough.
-  virtual Outcome<> stream(const Call& call, Reader& reader) = 0;
+  // A body that goes on (logs, events). Returns when it ended, when `chunk` returned false, or when `stop` was
+  // requested.
+  using Chunk = std::function<bool(std::string_view)>;
+  virtual Outcome<> stream(const Call& call, const Chunk& chunk, std::stop_token stop) = 0;
   virtual const std::string& url() const = 0;
 };
 
 // What a status other than 2xx means, from the problem body when there is one.
 Failure failure_of(const Answer& answer, const std::string& url, Language language);
-
-// "a b/c" -> "a%20b%2Fc", for one piece of a path or query.
-std::string percent_encoded(std::string_view text);
 
 }  // namespace gyre::cli

@@ -45,7 +45,9 @@ Result<Contexts> read_contexts(const std::string& file) {
     if (const auto contexts = root["contexts"])
       for (const auto& entry : contexts) {
         const auto& value = entry.second;
-        const auto field = [&](const char* name) { return value[name] ? value[name].as<std::string>() : std::string(); };
+        const auto field = [&](const char* name) {
+          return value[name] ? value[name].as<std::string>() : std::string();
+        };
         out.by_name[entry.first.as<std::string>()] = Context{field("server"), field("api_key"), field("data_dir")};
       }
   } catch (const YAML::Exception& problem) {
@@ -55,7 +57,9 @@ Result<Contexts> read_contexts(const std::string& file) {
 }
 
 Result<> write_private_file(const std::string& file, const std::string& text) {
-  const auto refuse = [&] { return fail(Reason::context_unwritable, {{"file", file}, {"detail", std::strerror(errno)}}); };
+  const auto refuse = [&] {
+    return fail(Reason::context_unwritable, {{"file", file}, {"detail", std::strerror(errno)}});
+  };
   std::error_code error;
   const auto folder = std::filesystem::path(file).parent_path();
   if (!folder.empty() && !std::filesystem::exists(folder, error)) {
@@ -70,8 +74,10 @@ Result<> write_private_file(const std::string& file, const std::string& text) {
   for (std::size_t at = 0; written && at < text.size();) {
     const auto count = ::write(descriptor, text.data() + at, text.size() - at);
     if (count < 0 && errno == EINTR) continue;
-    if (count < 0) written = false;
-    else at += static_cast<std::size_t>(count);
+    if (count < 0)
+      written = false;
+    else
+      at += static_cast<std::size_t>(count);
   }
   written = written && ::fsync(descriptor) == 0;
   ::close(descriptor);
@@ -89,7 +95,8 @@ Result<> write_contexts(const std::string& file, const Contexts& contexts) {
       << YAML::Value << YAML::BeginMap;
   for (const auto& [name, context] : contexts.by_name) {
     out << YAML::Key << name << YAML::Value << YAML::BeginMap;
-    out << YAML::Key << "server" << YAML::Value << context.server << YAML::Key << "api_key" << YAML::Value << context.api_key;
+    out << YAML::Key << "server" << YAML::Value << context.server << YAML::Key << "api_key" << YAML::Value
+        << context.api_key;
     if (!context.data_dir.empty()) out << YAML::Key << "data_dir" << YAML::Value << context.data_dir;
     out << YAML::EndMap;
   }
@@ -111,7 +118,8 @@ Result<Context> choose(const Wishes& wishes, const std::map<std::string, std::st
   if (!name.empty() && !contexts.by_name.contains(name)) {
     std::string known;
     for (const auto& [other, context] : contexts.by_name) known += (known.empty() ? "" : ", ") + other;
-    return fail(Reason::bad_argument, {{"argument", "--context"}, {"detail", "no context " + name + "; known: " + known}});
+    return fail(Reason::bad_argument,
+                {{"argument", "--context"}, {"detail", "no context " + name + "; known: " + known}});
   }
   if (name.empty()) name = contexts.current;
   const auto saved = contexts.by_name.find(name);
@@ -123,9 +131,12 @@ Result<Context> choose(const Wishes& wishes, const std::map<std::string, std::st
   // A saved key is sent only to the server it was saved for.
   if (out.api_key.empty())
     for (const auto& [other, context] : contexts.by_name)
-      if (without_slash(context.server) == out.server && (out.api_key.empty() || other == name)) out.api_key = context.api_key;
+      if (without_slash(context.server) == out.server && (out.api_key.empty() || other == name))
+        out.api_key = context.api_key;
   const bool scheme = out.server.starts_with("http://") || out.server.starts_with("https://");
-  if (!scheme) return fail(Reason::bad_argument, {{"argument", "--server"}, {"detail", "expected http:// or https:// and a host"}});
+  if (!scheme)
+    return fail(Reason::bad_argument,
+                {{"argument", "--server"}, {"detail", "expected http:// or https:// and a host"}});
   return out;
 }
 

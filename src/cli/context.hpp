@@ -1,5 +1,5 @@
-// Which server this command talks to, and with which key. `gyre up` saves both, so that `gyre pod list` works right after
-// it; a flag wins over the environment, and that over what is saved.
+// Which server this command talks to, and with which key. `gyre up` saves both, so that `gyre pod list` works right
+// after it; a flag wins over the environment, and that over what is saved.
 #pragma once
 
 #include <map>
@@ -11,9 +11,9 @@
 namespace gyre::cli {
 
 struct Context {
-  std::string server;   // "http://127.0.0.1:8080"
-  std::string api_key;  // secret
-  std::string data_dir; // of `gyre up`; empty for a server elsewhere
+  std::string server;    // "http://127.0.0.1:8080"
+  std::string api_key;   // secret
+  std::string data_dir;  // of `gyre up`; empty for a server elsewhere
 };
 
 struct Contexts {

@@ -28,8 +28,8 @@ class Table {
  public:
   struct Column {
     std::string title;
-    bool to_the_right = false;   // numbers
-    std::size_t least_width = 6; // how far it may be cut before the line runs over the edge
+    bool to_the_right = false;    // numbers
+    std::size_t least_width = 6;  // how far it may be cut before the line runs over the edge
   };
 
   explicit Table(std::vector<Column> columns) : columns_(std::move(columns)) {}

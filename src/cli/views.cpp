@@ -258,7 +258,8 @@ std::string pod_page(const json::value& pod, Time now, const Terminal& terminal)
     containers.push_back(printable(line));
   }
   add_lines(page, title(Word::label_containers), containers);
-  page.add(title(Word::label_created), text_of(pod, "createdAt") + " (" + age_of(pod, "createdAt", now, language) + ")");
+  page.add(title(Word::label_created),
+           text_of(pod, "createdAt") + " (" + age_of(pod, "createdAt", now, language) + ")");
   if (!text_of(pod, "lastStartedAt").empty())
     page.add(title(Word::label_started),
              text_of(pod, "lastStartedAt") + " (" + age_of(pod, "lastStartedAt", now, language) + ")");
@@ -298,16 +299,17 @@ Table host_table(const json::array& hosts, Time now, Language language) {
     for (const auto& [type, count] : types)
       gpu_text += (gpu_text.empty() ? "" : ", ") + std::to_string(count) + " × " + type;
     if (pretended) gpu_text += " (" + title(Word::simulated) + ")";
-    table.add({{text_of(host, "id")},
-               {text_of(host, "name")},
-               {say_named("host_", status, language), tone_of_status(status)},
-               {engine_text, reachable ? Tone::plain : Tone::bad},
-               {gpu_text.empty() ? "-" : gpu_text},
-               {gpus.empty() ? "-" : std::to_string(used) + "/" + std::to_string(gpus.size())},
-               {short_number(number_of(host, "vcpuUsed")) + "/" + short_number(number_of(host, "vcpuCount"))},
-               {short_number(number_of(host, "memoryUsedInGb")) + "/" + short_number(number_of(host, "memoryInGb")) + " GB"},
-               {std::to_string(whole_of(host, "pods"))},
-               {age_of(host, "lastSeenAt", now, language)}});
+    table.add(
+        {{text_of(host, "id")},
+         {text_of(host, "name")},
+         {say_named("host_", status, language), tone_of_status(status)},
+         {engine_text, reachable ? Tone::plain : Tone::bad},
+         {gpu_text.empty() ? "-" : gpu_text},
+         {gpus.empty() ? "-" : std::to_string(used) + "/" + std::to_string(gpus.size())},
+         {short_number(number_of(host, "vcpuUsed")) + "/" + short_number(number_of(host, "vcpuCount"))},
+         {short_number(number_of(host, "memoryUsedInGb")) + "/" + short_number(number_of(host, "memoryInGb")) + " GB"},
+         {std::to_string(whole_of(host, "pods"))},
+         {age_of(host, "lastSeenAt", now, language)}});
   }
   return table;
 }
@@ -336,8 +338,8 @@ std::string host_page(const json::value& host, Time now, const Terminal& termina
   add_lines(page, title(Word::col_gpu), gpus);
   page.add(title(Word::col_vcpu),
            short_number(number_of(host, "vcpuUsed")) + "/" + short_number(number_of(host, "vcpuCount")));
-  page.add(title(Word::col_memory), short_number(number_of(host, "memoryUsedInGb")) + "/" +
-                                        short_number(number_of(host, "memoryInGb")) + " GB");
+  page.add(title(Word::col_memory),
+           short_number(number_of(host, "memoryUsedInGb")) + "/" + short_number(number_of(host, "memoryInGb")) + " GB");
   auto driver = text_of(host, "driverVersion");
   if (const auto cuda = text_of(host, "cudaVersion"); !cuda.empty()) driver += " (CUDA " + cuda + ")";
   page.add(title(Word::label_driver), printable(driver));
@@ -354,11 +356,13 @@ std::string dry_run_page(const json::value& answer, const Terminal& terminal) {
     std::string name = host.is_string() ? std::string(host.as_string()) : text_of(host, "name");
     if (name.empty()) name = text_of(host, "id");
     const auto& gpus = list_of(answer, "gpus");
-    Args args{{"host", printable(name)}, {"gpus", gpus.empty() ? terminal.word(Word::no_gpus) : printable(joined(gpus))}};
+    Args args{{"host", printable(name)},
+              {"gpus", gpus.empty() ? terminal.word(Word::no_gpus) : printable(joined(gpus))}};
     return terminal.word(Word::dry_run_fits, args) + "\n";
   }
   auto out = terminal.word(Word::dry_run_waits) + "\n";
-  if (const auto why = text_of(part_of(part_of(answer, "waiting"), "reason"), "text"); !why.empty()) out += "  " + printable(why) + "\n";
+  if (const auto why = text_of(part_of(part_of(answer, "waiting"), "reason"), "text"); !why.empty())
+    out += "  " + printable(why) + "\n";
   if (const auto why = text_of(part_of(answer, "waiting"), "text"); !why.empty()) out += "  " + printable(why) + "\n";
   for (const auto& refusal : refusals_of(list_of(answer, "hosts"))) out += "  " + refusal + "\n";
   return out;

@@ -34,7 +34,8 @@ std::string say(Word word, Language language, const Args& args) {
 
 std::string say_named(const std::string& prefix, const std::string& name, Language language) {
   const auto wanted = prefix + name;
-  const auto* found = std::find_if(std::begin(entries), std::end(entries), [&](const Entry& e) { return e.name == wanted; });
+  const auto* found =
+      std::find_if(std::begin(entries), std::end(entries), [&](const Entry& e) { return e.name == wanted; });
   if (found == std::end(entries)) return name;
   return std::string(language == Language::ko ? found->ko : found->en);
 }

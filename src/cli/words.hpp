@@ -17,7 +17,8 @@ enum class Word {
 // The word with its {placeholders} filled.
 std::string say(Word word, Language language, const Args& args = {});
 
-// A word by its name ("status_running"); the text itself when there is none, so that a newer server's states still show.
+// A word by its name ("status_running"); the text itself when there is none, so that a newer server's states still
+// show.
 std::string say_named(const std::string& prefix, const std::string& name, Language language);
 
 // From --lang, GYRE_LANG, LC_ALL, LC_MESSAGES, LANG, in this order; English when none says Korean.

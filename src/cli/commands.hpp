@@ -1,7 +1,9 @@
-// gyre pod ...: each verb is one function over the API. They return the exit code and have said everything by then.
+// gyre pod ... and gyre host ...: each verb is one function over the API. They return the exit code and have said
+// everything by then.
 #pragma once
 
 #include <boost/json/fwd.hpp>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -27,7 +29,8 @@ struct PodCreateFlags {
 };
 
 // The request body; refuses what could not be meant, naming the flag.
-Result<boost::json::object> create_body(const PodCreateFlags& flags, const std::map<std::string, std::string>& environment);
+Result<boost::json::object> create_body(const PodCreateFlags& flags,
+                                        const std::map<std::string, std::string>& environment);
 
 // KEY=VALUE a line, # comments, as `docker run --env-file` reads them.
 Result<std::vector<std::string>> read_env_file(const std::string& file);
@@ -40,8 +43,7 @@ struct WaitFlags {
 struct PodListFlags {
   std::vector<std::string> filters;  // "status=running"
   std::string sort, cursor;
-  int limit = 0;
-  bool all_pages = true;
+  int limit = 0;  // 0: all there are, page by page
 };
 
 struct PodLogFlags {
@@ -54,7 +56,8 @@ struct Commands {
   Api& api;
   const Terminal& terminal;
   std::map<std::string, std::string> environment;
-  std::function<std::string()> new_key;  // for Idempotency-Key
+  std::stop_token stop;                  // Ctrl C
+  std::function<std::string()> new_key;  // for Idempotency-Key: never the same twice
   std::function<Time()> now;
 };
 
