@@ -1,0 +1,376 @@
+#include <gtest/gtest.h>
+
+#include <sys/stat.h>
+#include <boost/json.hpp>
+#include <cstdlib>
+#include <deque>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "cli/commands.hpp"
+#include "cli/context.hpp"
+#include "cli/table.hpp"
+#include "cli/views.hpp"
+#include "cli/words.hpp"
+
+namespace gyre::cli {
+namespace {
+
+namespace json = boost::json;
+
+// ---- words and tables ----
+
+TEST(Words, EveryWordStandsInBothLanguagesWithTheSamePlaceholders) {
+  const auto placeholders = [](std::string_view text) {
+    std::set<std::string> out;
+    for (std::size_t open = 0; (open = text.find('{', open)) != std::string_view::npos; ++open)
+      out.insert(std::string(text.substr(open, text.find('}', open) - open + 1)));
+    return out;
+  };
+#define WORD(name, en, ko)                    \
+  EXPECT_FALSE(std::string_view(en).empty()); \
+  EXPECT_FALSE(std::string_view(ko).empty()); \
+  EXPECT_EQ(placeholders(en), placeholders(ko)) << #name;
+#include "cli/words.def"
+#undef WORD
+}
+
+TEST(Words, TheLanguageComesFromTheFlagThenTheEnvironment) {
+  EXPECT_EQ(language_of("", {{"LANG", "ko_KR.UTF-8"}}), Language::ko);
+  EXPECT_EQ(language_of("", {{"LANG", "ko_KR.UTF-8"}, {"LC_ALL", "en_US.UTF-8"}}), Language::en);
+  EXPECT_EQ(language_of("ko", {{"LC_ALL", "C"}}), Language::ko);
+  EXPECT_EQ(language_of("", {}), Language::en);
+}
+
+TEST(TableTest, HangulTakesTwoCellsAndColumnsStayAligned) {
+  EXPECT_EQ(display_width("파드"), 4u);
+  EXPECT_EQ(display_width("a\u0301"), 1u);
+  Table table({{.title = "이름"}, {.title = "STATUS"}});
+  table.add({{"학습"}, {"running"}});
+  table.add({{"train"}, {"실패"}});
+  EXPECT_EQ(table.print(0, false), "이름   STATUS\n학습   running\ntrain  실패\n");
+}
+
+TEST(TableTest, ANarrowTerminalCutsAndNeverWraps) {
+  Table table({{.title = "ID", .least_width = 4}, {.title = "WHY", .least_width = 4}});
+  table.add({{"abcd"}, {"모든 GPU가 사용 중이라서 기다려요"}});
+  for (std::size_t width = 1; width < 60; ++width) {
+    std::istringstream lines(table.print(width, false));
+    for (std::string line; std::getline(lines, line);) EXPECT_LE(display_width(line), width) << line;
+  }
+}
+
+TEST(TableTest, WhatComesFromUsersCannotSteerTheTerminal) {
+  EXPECT_EQ(printable("a\033[2Jb\r\nc"), "a\uFFFD[2Jb\uFFFD c");
+  EXPECT_EQ(printable("\xff\xc0\x80"), "\uFFFD\uFFFD\uFFFD");
+  EXPECT_EQ(printable("한글 ok"), "한글 ok");
+}
+
+TEST(TableTest, CutTextEndsInAnEllipsisAndFits) {
+  EXPECT_EQ(cut_to_width("대기 중이에요", 6), "대기…");
+  EXPECT_EQ(cut_to_width("short", 5), "short");
+}
+
+// ---- contexts ----
+
+class ContextTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string name = (std::filesystem::temp_directory_path() / "gyre-cli-XXXXXX").string();
+    dir_ = ::mkdtemp(name.data());
+  }
+  void TearDown() override { std::filesystem::remove_all(dir_); }
+  std::string dir_;
+};
+
+TEST_F(ContextTest, WhatIsSavedIsReadBackAndOnlyWeMayReadIt) {
+  const auto file = dir_ + "/deep/config.yaml";
+  Contexts contexts;
+  remember(contexts, "local", {"http://127.0.0.1:1", "rpa_x: #1", "/data"});
+  ASSERT_TRUE(write_contexts(file, contexts));
+  struct stat status {};
+  ASSERT_EQ(::stat(file.c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 0777, 0600u);
+  const auto again = read_contexts(file);
+  ASSERT_TRUE(again);
+  EXPECT_EQ(again->current, "local");
+  EXPECT_EQ(again->by_name.at("local").api_key, "rpa_x: #1");
+  EXPECT_EQ(again->by_name.at("local").data_dir, "/data");
+}
+
+TEST_F(ContextTest, AFileOfOthersRightsIsTightenedWhenWritten) {
+  const auto file = dir_ + "/config.yaml";
+  std::ofstream(file) << "x";
+  ::chmod(file.c_str(), 0644);
+  ASSERT_TRUE(write_private_file(file, "y"));
+  struct stat status {};
+  ::stat(file.c_str(), &status);
+  EXPECT_EQ(status.st_mode & 0777, 0600u);
+}
+
+TEST_F(ContextTest, FlagsWinOverTheEnvironmentAndThatOverWhatIsSaved) {
+  Contexts contexts;
+  remember(contexts, "local", {"http://saved:1", "saved-key", ""});
+  EXPECT_EQ(choose({}, {}, contexts)->server, "http://saved:1");
+  EXPECT_EQ(choose({}, {{"GYRE_SERVER", "http://env:1/"}}, contexts)->server, "http://env:1");
+  EXPECT_EQ(
+      choose({.server = "http://flag:1", .api_key = "k", .context = ""}, {{"GYRE_SERVER", "http://env:1"}}, contexts)
+          ->server,
+      "http://flag:1");
+  EXPECT_EQ(choose({}, {{"GYRE_API_KEY", "env-key"}}, contexts)->api_key, "env-key");
+  EXPECT_EQ(choose({}, {}, {}).error().reason, Reason::no_server_known);
+  EXPECT_FALSE(choose({.server = "ftp://x", .api_key = "", .context = ""}, {}, {}));
+}
+
+TEST_F(ContextTest, ASavedKeyIsNotSentToAnotherServer) {
+  Contexts contexts;
+  remember(contexts, "local", {"http://saved:1", "saved-key", ""});
+  EXPECT_EQ(choose({.server = "http://other:1", .api_key = "", .context = ""}, {}, contexts)->api_key, "");
+  EXPECT_EQ(choose({.server = "http://saved:1/", .api_key = "", .context = ""}, {}, contexts)->api_key, "saved-key");
+}
+
+// ---- pod create ----
+
+TEST_F(ContextTest, FlagsBecomeTheBodyOfTheRequest) {
+  std::ofstream(dir_ + "/vars") << "# comment\nA=1\n\nHOME\nB=x=y\r\n";
+  PodCreateFlags flags;
+  flags.image = "img:1";
+  flags.name = "학습";
+  flags.gpu_types = {"NVIDIA A40", "NVIDIA L4"};
+  flags.gpus = 2;
+  flags.env_file = dir_ + "/vars";
+  flags.env = {"A=2"};
+  flags.ports = {"8888/http"};
+  flags.command = {"python", "-c", "print(1)"};
+  const auto body = create_body(flags, {{"HOME", "/root"}});
+  ASSERT_TRUE(body) << body.error().message();
+  const auto expected = json::parse(
+      R"--({"imageName":"img:1","name":"학습","gpuTypeIds":["NVIDIA A40","NVIDIA L4"],"gpuCount":2,)--"
+      R"--("env":{"A":"2","HOME":"/root","B":"x=y"},"ports":["8888/http"],"dockerStartCmd":["python","-c","print(1)"]})--");
+  EXPECT_EQ(json::value(*body), expected);
+}
+
+TEST(PodCreate, WhatCannotBeMeantIsRefusedBeforeItIsSent) {
+  EXPECT_FALSE(create_body({}, {}));
+  PodCreateFlags both;
+  both.image = "x";
+  both.cpu = true;
+  both.gpus = 1;
+  EXPECT_FALSE(create_body(both, {}));
+  PodCreateFlags unset;
+  unset.image = "x";
+  unset.env = {"NOT_SET_ANYWHERE"};
+  ASSERT_FALSE(create_body(unset, {}));
+  EXPECT_NE(create_body(unset, {}).error().message().find("NOT_SET_ANYWHERE"), std::string::npos);
+}
+
+// ---- commands, against an API of prepared answers ----
+
+class FakeApi final : public Api {
+ public:
+  Outcome<Answer> call(const Call& call) override {
+    std::lock_guard lock(mutex);
+    calls.push_back(call);
+    const auto key = call.method + " " + call.target;
+    auto& queue = answers[key];
+    if (queue.empty())
+      return tl::unexpected(
+          failure_of(make(404, R"({"code":"pod_not_found","detail":"no pod","fix":"look"})"), url_, Language::en));
+    Answer answer = queue.front();
+    if (queue.size() > 1) queue.pop_front();
+    if (answer.status == 0)
+      return tl::unexpected(Failure{exit_unreachable, "server_unreachable", "gone", "", "", "", ""});
+    if (!answer.ok()) return tl::unexpected(failure_of(answer, url_, Language::en));
+    return answer;
+  }
+  Outcome<> stream(const Call& call, const Chunk& chunk, std::stop_token stop) override {
+    std::string bytes;
+    {
+      std::lock_guard lock(mutex);
+      calls.push_back(call);
+      bytes = streams[call.target];
+    }
+    // Events keep coming until the listener has enough, as from a server where much happens.
+    while (!stop.stop_requested() && chunk(bytes) && call.target.starts_with("/v1/events")) std::this_thread::yield();
+    return {};
+  }
+  const std::string& url() const override { return url_; }
+
+  static Answer make(int status, std::string body) {
+    Answer answer;
+    answer.status = status;
+    answer.body = std::move(body);
+    return answer;
+  }
+  void on(const std::string& call, int status, std::string body) {
+    answers[call].push_back(make(status, std::move(body)));
+  }
+
+  std::mutex mutex;
+  std::map<std::string, std::deque<Answer>> answers;
+  std::map<std::string, std::string> streams;
+  std::vector<Call> calls;
+  std::string url_ = "http://test";
+};
+
+class CommandTest : public testing::Test {
+ protected:
+  CommandTest() {
+    terminal.out = ::open_memstream(&out_, &out_size_);
+    terminal.err = ::open_memstream(&err_, &err_size_);
+    api.streams["/v1/events?pod=p1"] = "data: {}\n\n";
+  }
+  ~CommandTest() override {
+    std::fclose(terminal.out);
+    std::fclose(terminal.err);
+    std::free(out_);
+    std::free(err_);
+  }
+  std::string out() { return std::fflush(terminal.out), std::string(out_, out_size_); }
+  std::string err() { return std::fflush(terminal.err), std::string(err_, err_size_); }
+
+  FakeApi api;
+  Terminal terminal;
+  Commands commands{api, terminal, {}, {}, [] { return std::string("key-1"); }, [] { return Time{}; }};
+
+ private:
+  char *out_ = nullptr, *err_ = nullptr;
+  std::size_t out_size_ = 0, err_size_ = 0;
+};
+
+TEST_F(CommandTest, CreateAndWaitEndsWhenThePodRuns) {
+  api.on("POST /v1/pods", 201, R"({"id":"p1","name":"n","status":"registered"})");
+  api.on("GET /v1/pods/p1", 200, R"({"id":"p1","name":"n","status":"queued","queue":{"position":2,"hosts":[]}})");
+  api.on(
+      "GET /v1/pods/p1", 200,
+      R"({"id":"p1","status":"provisioning","progress":{"phase":"downloading","percent":42,"bytesDone":42000000,"bytesTotal":100000000,"bytesPerSecond":5000000}})");
+  api.on("GET /v1/pods/p1", 200, R"({"id":"p1","name":"n","status":"running"})");
+  PodCreateFlags flags;
+  flags.image = "img";
+  EXPECT_EQ(pod_create(commands, flags, {.wait = true}), exit_ok);
+  EXPECT_EQ(api.calls.front().idempotency_key, "key-1");
+  EXPECT_NE(err().find("queued (position 2)"), std::string::npos) << err();
+  EXPECT_NE(err().find("pulling the image 42% (42.0 MB of 100 MB, 5.0 MB/s)"), std::string::npos) << err();
+  EXPECT_EQ(out(), "n (p1): running\n");
+}
+
+TEST_F(CommandTest, AFailedPodEndsTheWaitWithItsReasonAndExitCode) {
+  api.on("POST /v1/pods", 201, R"({"id":"p1","name":"n","status":"registered"})");
+  api.on(
+      "GET /v1/pods/p1", 200,
+      R"({"id":"p1","name":"n","status":"failed","reason":{"code":"image_not_found","text":"no image img","fix":"check the name"}})");
+  PodCreateFlags flags;
+  flags.image = "img";
+  EXPECT_EQ(pod_create(commands, flags, {.wait = true}), exit_failed);
+  EXPECT_NE(err().find("error: no image img\ntry: check the name\ncode: image_not_found"), std::string::npos) << err();
+}
+
+TEST_F(CommandTest, TheWaitOutlivesARestartOfTheServer) {
+  api.on("GET /v1/pods/p1", 200, R"({"id":"p1","name":"n","desiredStatus":"RUNNING","status":"queued"})");
+  api.on("GET /v1/pods/p1", 200, R"({"id":"p1","name":"n","status":"queued"})");
+  api.on("GET /v1/pods/p1", 0, "");
+  api.on("GET /v1/pods/p1", 200, R"({"id":"p1","name":"n","status":"running"})");
+  EXPECT_EQ(pod_get(commands, "p1", {.wait = true}), exit_ok);
+  EXPECT_NE(err().find("does not answer"), std::string::npos);
+}
+
+TEST_F(CommandTest, AWaitThatTakesTooLongSaysSo) {
+  api.on("GET /v1/pods/p1", 200, R"({"id":"p1","name":"n","status":"queued"})");
+  EXPECT_EQ(pod_get(commands, "p1", {.wait = true, .timeout = Duration(20)}), exit_failed);
+  EXPECT_NE(err().find("wait_timed_out"), std::string::npos) << err();
+}
+
+TEST_F(CommandTest, AnInterruptedWaitSaysHowToFollow) {
+  std::stop_source stop;
+  stop.request_stop();
+  commands.stop = stop.get_token();
+  api.on("GET /v1/pods/p1", 200, R"({"id":"p1","name":"n","status":"queued"})");
+  EXPECT_EQ(pod_get(commands, "p1", {.wait = true}), exit_interrupted);
+  EXPECT_NE(err().find("gyre pod get p1 --wait"), std::string::npos) << err();
+}
+
+TEST_F(CommandTest, AMissingPodIsExitCode3WithTheServersWords) {
+  api.on("GET /v1/pods?name=nope", 200, "[]");
+  EXPECT_EQ(pod_get(commands, "nope", {}), exit_not_found);
+  EXPECT_NE(err().find("error: no pod\ntry: look\n"), std::string::npos) << err();
+}
+
+TEST_F(CommandTest, APodIsFoundByItsNameOnlyWhenOneHasIt) {
+  api.on("GET /v1/pods?name=one", 200, R"([{"id":"p1","name":"one","status":"running"}])");
+  api.on("POST /v1/pods/p1/stop", 200, R"({"id":"p1","name":"one","status":"stopping"})");
+  EXPECT_EQ(pod_verb(commands, PodVerb::stop, "one", {}, {}), exit_ok);
+  EXPECT_EQ(out(), "one (p1): stopping\n");
+  api.on("GET /v1/pods?name=two", 200, R"([{"id":"p1","name":"two"},{"id":"p2","name":"two"}])");
+  EXPECT_EQ(pod_verb(commands, PodVerb::stop, "two", {}, {}), exit_usage);
+  EXPECT_NE(err().find("p1, p2"), std::string::npos) << err();
+}
+
+TEST_F(CommandTest, JsonModePrintsTheObjectAndErrorsAsOneObject) {
+  terminal.format = Format::json;
+  api.on("GET /v1/pods", 200, R"([{"id":"p1","name":"n"}])");
+  EXPECT_EQ(pod_list(commands, {}), exit_ok);
+  EXPECT_EQ(json::parse(out()), json::parse(R"([{"id":"p1","name":"n"}])"));
+  api.on("POST /v1/pods", 400,
+         R"({"code":"invalid_field","detail":"ports[1]: expected PORT/http","field":"ports[1]","requestId":"r1"})");
+  PodCreateFlags flags;
+  flags.image = "x";
+  EXPECT_EQ(pod_create(commands, flags, {}), exit_refused);
+  const auto error = json::parse(err());
+  EXPECT_EQ(error.at("field"), "ports[1]");
+  EXPECT_EQ(error.at("requestId"), "r1");
+}
+
+TEST_F(CommandTest, AListIsReadPageByPage) {
+  auto first = FakeApi::make(200, R"([{"id":"p1","name":"a","status":"running"}])");
+  first.headers.emplace_back("x-next-cursor", "c 1");
+  api.answers["GET /v1/pods"].push_back(first);
+  api.on("GET /v1/pods?cursor=c%201", 200, R"([{"id":"p2","name":"나","status":"failed"}])");
+  EXPECT_EQ(pod_list(commands, {}), exit_ok);
+  EXPECT_NE(out().find("p1"), std::string::npos);
+  EXPECT_NE(out().find("p2"), std::string::npos);
+}
+
+TEST_F(CommandTest, LogsGoToStandardOutputAsTheyAre) {
+  api.on("GET /v1/pods/p1", 200, R"({"id":"p1"})");
+  api.streams["/v1/pods/p1/logs?follow=true&tail=5"] = std::string("a\033[1m\0b\n", 8);
+  PodLogFlags flags;
+  flags.follow = true;
+  flags.tail = 5;
+  EXPECT_EQ(pod_logs(commands, "p1", flags), exit_ok);
+  EXPECT_EQ(out(), std::string("a\033[1m\0b\n", 8));
+}
+
+TEST_F(CommandTest, ThePageOfAQueuedPodNamesEachHostsReason) {
+  api.on(
+      "GET /v1/pods/p1", 200,
+      R"({"id":"p1","name":"n","status":"queued","gpuCount":2,"gpu":{"id":"NVIDIA A40"},"simulated":true,"reason":null,)"
+      R"("queue":{"position":1,"hosts":[{"id":"h1","name":"alpha","reason":{"code":"gpu_too_few","text":"1 of 2 free"}}]}})");
+  EXPECT_EQ(pod_get(commands, "p1", {}), exit_ok);
+  EXPECT_NE(out().find("alpha: 1 of 2 free"), std::string::npos) << out();
+  EXPECT_NE(out().find("2 × NVIDIA A40 (simulated)"), std::string::npos) << out();
+}
+
+TEST_F(CommandTest, AHostWithoutItsEngineSaysSoInTheList) {
+  api.on(
+      "GET /v1/hosts?limit=1000", 200,
+      R"([{"id":"h1","name":"alpha","status":"listed","engine":{"name":"docker","reachable":false,"error":"engine unreachable"},"gpus":[]}])");
+  EXPECT_EQ(host_list(commands), exit_ok);
+  EXPECT_NE(out().find("engine unreachable"), std::string::npos) << out();
+}
+
+TEST(Failures, StatusesBecomeExitCodes) {
+  const auto exit = [](int status, const char* body) {
+    return failure_of(FakeApi::make(status, body), "u", Language::en).exit;
+  };
+  EXPECT_EQ(exit(404, "{}"), exit_not_found);
+  EXPECT_EQ(exit(403, R"({"code":"permission_denied","detail":"no"})"), exit_refused);
+  EXPECT_EQ(exit(409, "{}"), exit_refused);
+  EXPECT_EQ(exit(503, R"({"code":"shutting_down","detail":"x"})"), exit_unreachable);
+  EXPECT_EQ(exit(503, R"({"code":"engine_unreachable","detail":"x"})"), exit_refused);
+  EXPECT_EQ(exit(502, "<html>"), exit_unreachable);
+  EXPECT_EQ(exit(500, R"({"code":"internal_error","detail":"x"})"), exit_failed);
+}
+
+}  // namespace
+}  // namespace gyre::cli

@@ -1,0 +1,337 @@
+#include <boost/json.hpp>
+#include <cstring>
+#include <fstream>
+#include <iostream>
+#include <sstream>
+
+#include "cli/commands.hpp"
+#include "cli/views.hpp"
+#include "http/client.hpp"
+
+namespace gyre::cli {
+
+namespace json = boost::json;
+
+namespace {
+
+tl::unexpected<Error> wrong(std::string argument, std::string detail) {
+  return fail(Reason::bad_argument, {{"argument", std::move(argument)}, {"detail", std::move(detail)}});
+}
+
+std::string pod_target(const std::string& pod, std::string_view rest = "") {
+  return "/v1/pods/" + http::url_encode(pod) + std::string(rest);
+}
+
+Outcome<json::value> parsed(const Answer& answer, const Commands& c) {
+  boost::system::error_code error;
+  auto value = json::parse(answer.body, error);
+  if (!error) return value;
+  Args args{{"url", c.api.url()}, {"detail", error.message()}};
+  return tl::unexpected(Failure::from(Error{Reason::answer_unreadable, std::move(args), ""}, c.terminal.language));
+}
+
+Outcome<json::value> get(Commands& c, const std::string& target) {
+  Call call;
+  call.target = target;
+  const auto answer = c.api.call(call);
+  if (!answer) return tl::unexpected(answer.error());
+  return parsed(*answer, c);
+}
+
+// A pod by its id, or by its name when only one has it.
+Outcome<json::value> find_pod(Commands& c, const std::string& pod) {
+  auto by_id = get(c, pod_target(pod));
+  if (by_id || by_id.error().exit != exit_not_found) return by_id;
+  const auto by_name = get(c, "/v1/pods?name=" + http::url_encode(pod));
+  if (!by_name || !by_name->is_array() || by_name->get_array().empty()) return by_id;
+  const auto& found = by_name->get_array();
+  if (found.size() == 1) return found.front();
+  std::string ids;
+  for (const auto& one : found) ids += (ids.empty() ? "" : ", ") + text_of(one, "id");
+  Args args{{"count", std::to_string(found.size())}, {"name", pod}, {"ids", ids}};
+  return tl::unexpected(Failure::from(Error{Reason::name_not_unique, std::move(args), ""}, c.terminal.language));
+}
+
+void print_json(const Commands& c, const json::value& value) { c.terminal.print(json::serialize(value) + "\n"); }
+
+// "{name} ({id}): running" on standard error, or the object on standard output with -o json.
+void tell(const Commands& c, const json::value& pod) {
+  if (c.terminal.format == Format::json) return print_json(c, pod);
+  Args args{{"name", printable(text_of(pod, "name"))},
+            {"id", text_of(pod, "id")},
+            {"status", say_named("status_", text_of(pod, "status"), c.terminal.language)}};
+  c.terminal.print(c.terminal.word(Word::verb_done, args) + "\n");
+}
+
+// Waits when asked to, and tells how it ended. `pod` is what the server answered to the order.
+int wait_and_tell(Commands& c, const json::value& pod, Goal goal, const WaitFlags& wait) {
+  if (!wait.wait) {
+    tell(c, pod);
+    return exit_ok;
+  }
+  const auto id = text_of(pod, "id");
+  WaitOptions options;
+  options.goal = goal;
+  options.timeout = wait.timeout;
+  options.stop = c.stop;
+  const auto end = wait_for(c.api, c.terminal, id, options);
+  if (!end && end.error().exit == exit_interrupted) {
+    c.terminal.line(c.terminal.word(Word::detached));
+    c.terminal.line(c.terminal.word(Word::follow_hint, {{"id", id}}));
+    return exit_interrupted;
+  }
+  if (!end) return c.terminal.report(end.error());
+  boost::system::error_code ignored;
+  const auto last = json::parse(*end, ignored);
+  if (goal != Goal::gone) tell(c, last);
+  return exit_ok;
+}
+
+Result<std::string> read_all(const std::string& file) {
+  std::stringstream text;
+  if (file == "-") {
+    text << std::cin.rdbuf();
+    return text.str();
+  }
+  std::ifstream in(file);
+  text << in.rdbuf();
+  if (!in) return wrong(file, std::strerror(errno));
+  return text.str();
+}
+
+Result<> add_variable(json::object& env, const std::string& text, const std::string& flag,
+                      const std::map<std::string, std::string>& environment) {
+  const auto equals = text.find('=');
+  const auto name = text.substr(0, equals);
+  if (name.empty()) return wrong(flag, "\"" + text + "\" has no name; expected NAME=VALUE");
+  if (equals != std::string::npos) {
+    env[name] = text.substr(equals + 1);
+    return {};
+  }
+  const auto found = environment.find(name);
+  if (found == environment.end()) return wrong(flag, name + " is not set in this environment; expected NAME=VALUE");
+  env[name] = found->second;
+  return {};
+}
+
+json::array texts(const std::vector<std::string>& values) {
+  json::array out;
+  for (const auto& value : values) out.emplace_back(value);
+  return out;
+}
+
+}  // namespace
+
+Result<std::vector<std::string>> read_env_file(const std::string& file) {
+  std::ifstream in(file);
+  if (!in) return wrong("--env-file", file + ": " + std::strerror(errno));
+  std::vector<std::string> out;
+  std::string line;
+  for (int number = 1; std::getline(in, line); ++number) {
+    if (line.ends_with('\r')) line.pop_back();
+    const auto start = line.find_first_not_of(" \t");
+    if (start == std::string::npos || line[start] == '#') continue;
+    line.erase(0, start);
+    if (line.starts_with('='))
+      return wrong("--env-file", file + ":" + std::to_string(number) + " has no name before =");
+    out.push_back(line);
+  }
+  return out;
+}
+
+Result<json::object> create_body(const PodCreateFlags& flags, const std::map<std::string, std::string>& environment) {
+  json::object body;
+  if (!flags.file.empty()) {
+    const auto text = TRY(read_all(flags.file));
+    boost::system::error_code error;
+    auto value = json::parse(text, error);
+    if (error) return wrong(flags.file, error.message());
+    if (!value.is_object()) return wrong(flags.file, "expected a JSON object");
+    body = std::move(value.as_object());
+  }
+  if (!flags.image.empty()) body["imageName"] = flags.image;
+  if (!body.contains("imageName") && !body.contains("templateId")) return wrong("IMAGE", "name the image to run");
+  if (!flags.name.empty()) body["name"] = flags.name;
+  if (flags.cpu && (!flags.gpu_types.empty() || flags.gpus))
+    return wrong("--cpu", "a CPU pod has no --gpus and no --gpu-type");
+  if (flags.cpu) body["computeType"] = "CPU";
+  if (!flags.gpu_types.empty()) body["gpuTypeIds"] = texts(flags.gpu_types);
+  if (flags.gpus) body["gpuCount"] = *flags.gpus;
+  if (flags.vcpus) body["vcpuCount"] = *flags.vcpus;
+
+  json::object env;
+  if (auto* given = body.if_contains("env"); given && given->is_object()) env = given->as_object();
+  if (!flags.env_file.empty())
+    for (const auto& line : TRY(read_env_file(flags.env_file))) TRY(add_variable(env, line, "--env-file", environment));
+  for (const auto& text : flags.env) TRY(add_variable(env, text, "--env", environment));
+  if (!env.empty()) body["env"] = std::move(env);
+
+  if (!flags.ports.empty()) body["ports"] = texts(flags.ports);
+  if (!flags.entrypoint.empty()) body["dockerEntrypoint"] = texts(flags.entrypoint);
+  if (!flags.command.empty()) body["dockerStartCmd"] = texts(flags.command);
+  if (flags.disk_gb) body["containerDiskInGb"] = *flags.disk_gb;
+  if (flags.volume_gb) body["volumeInGb"] = *flags.volume_gb;
+  if (flags.shm_gb) body["shmSizeInGb"] = *flags.shm_gb;
+  if (!flags.mount.empty()) body["volumeMountPath"] = flags.mount;
+  if (!flags.restart.empty()) body["restartPolicy"] = flags.restart;
+  if (!flags.min_cuda.empty()) body["minCudaVersion"] = flags.min_cuda;
+  return body;
+}
+
+int pod_create(Commands& c, const PodCreateFlags& flags, const WaitFlags& wait) {
+  const auto body = create_body(flags, c.environment);
+  if (!body) return c.terminal.report(Failure::from(body.error(), c.terminal.language));
+  Call call;
+  call.method = "POST";
+  call.target = flags.dry_run ? "/v1/pods?dryRun=true" : "/v1/pods";
+  call.body = json::serialize(*body);
+  if (!flags.dry_run) call.idempotency_key = c.new_key();
+  const auto answer = c.api.call(call);
+  if (!answer) return c.terminal.report(answer.error());
+  const auto made = parsed(*answer, c);
+  if (!made) return c.terminal.report(made.error());
+  if (flags.dry_run) {
+    if (c.terminal.format == Format::json)
+      print_json(c, *made);
+    else
+      c.terminal.print(dry_run_page(*made, c.terminal));
+    return exit_ok;
+  }
+  if (c.terminal.format == Format::table) {
+    Args args{{"name", printable(text_of(*made, "name"))}, {"id", text_of(*made, "id")}};
+    c.terminal.line(c.terminal.word(Word::created, args));
+  }
+  if (!wait.wait && c.terminal.format == Format::table) {
+    c.terminal.print(text_of(*made, "id") + "\n");
+    c.terminal.line(c.terminal.word(Word::follow_hint, {{"id", text_of(*made, "id")}}));
+    return exit_ok;
+  }
+  return wait_and_tell(c, *made, Goal::running, wait);
+}
+
+int pod_list(Commands& c, const PodListFlags& flags) {
+  std::string query;
+  const auto add = [&](const std::string& name, const std::string& value) {
+    query += (query.empty() ? "?" : "&") + name + "=" + http::url_encode(value);
+  };
+  for (const auto& filter : flags.filters) {
+    const auto equals = filter.find('=');
+    if (equals == std::string::npos || equals == 0) {
+      Args args{{"argument", "--filter"}, {"detail", "expected NAME=VALUE, as status=running"}};
+      return c.terminal.report(Failure::from(Error{Reason::bad_argument, std::move(args), ""}, c.terminal.language));
+    }
+    add(filter.substr(0, equals), filter.substr(equals + 1));
+  }
+  if (!flags.sort.empty()) add("sort", flags.sort);
+  if (flags.limit > 0) add("limit", std::to_string(flags.limit));
+  json::array pods;
+  std::string cursor = flags.cursor;
+  for (;;) {
+    auto target = "/v1/pods" + query;
+    if (!cursor.empty()) target += std::string(query.empty() ? "?" : "&") + "cursor=" + http::url_encode(cursor);
+    Call call;
+    call.target = target;
+    const auto answer = c.api.call(call);
+    if (!answer) return c.terminal.report(answer.error());
+    auto page = parsed(*answer, c);
+    if (!page) return c.terminal.report(page.error());
+    if (page->is_array())
+      for (auto& pod : page->get_array()) pods.push_back(std::move(pod));
+    cursor = answer->header("X-Next-Cursor");
+    if (cursor.empty() || flags.limit > 0) break;
+  }
+  if (c.terminal.format == Format::json) {
+    print_json(c, pods);
+  } else if (pods.empty()) {
+    c.terminal.line(c.terminal.word(flags.filters.empty() ? Word::no_pods : Word::none_yet));
+  } else {
+    c.terminal.show(pod_table(pods, c.now(), c.terminal.language));
+  }
+  if (!cursor.empty()) c.terminal.line(c.terminal.word(Word::more_rows, {{"cursor", cursor}}));
+  return exit_ok;
+}
+
+int pod_get(Commands& c, const std::string& pod, const WaitFlags& wait) {
+  auto found = find_pod(c, pod);
+  if (!found) return c.terminal.report(found.error());
+  if (wait.wait) {
+    // What it is on its way to: what its owner wants of it.
+    const auto desired = text_of(*found, "desiredStatus");
+    const auto goal = desired == "EXITED" ? Goal::stopped : desired == "TERMINATED" ? Goal::gone : Goal::running;
+    return wait_and_tell(c, *found, goal, wait);
+  }
+  if (c.terminal.format == Format::json)
+    print_json(c, *found);
+  else
+    c.terminal.print(pod_page(*found, c.now(), c.terminal));
+  return exit_ok;
+}
+
+int pod_logs(Commands& c, const std::string& pod, const PodLogFlags& flags) {
+  const auto found = find_pod(c, pod);
+  if (!found) return c.terminal.report(found.error());
+  std::string query;
+  const auto add = [&](const std::string& name, const std::string& value) {
+    query += (query.empty() ? "?" : "&") + name + "=" + http::url_encode(value);
+  };
+  if (!flags.container.empty()) add("container", flags.container);
+  if (flags.follow) add("follow", "true");
+  if (flags.timestamps) add("timestamps", "true");
+  if (flags.tail) add("tail", std::to_string(*flags.tail));
+  if (!flags.since.empty()) add("since", flags.since);
+  Call call;
+  call.target = pod_target(text_of(*found, "id"), "/logs" + query);
+  const Api::Chunk chunk = [&](std::string_view bytes) {
+    c.terminal.print(bytes);
+    return std::ferror(c.terminal.out) == 0;  // the pager was closed
+  };
+  const auto ended = c.api.stream(call, chunk, c.stop);
+  if (!ended && ended.error().exit == exit_interrupted) return exit_interrupted;
+  if (!ended) return c.terminal.report(ended.error());
+  return exit_ok;
+}
+
+int pod_verb(Commands& c, PodVerb verb, const std::string& pod, std::optional<int> gpus, const WaitFlags& wait) {
+  const auto found = find_pod(c, pod);
+  if (!found) return c.terminal.report(found.error());
+  constexpr std::string_view names[] = {"/start", "/stop", "/restart", "/reset"};
+  std::string rest(names[static_cast<std::size_t>(verb)]);
+  if (gpus) rest += "?gpuCount=" + std::to_string(*gpus);
+  Call call;
+  call.method = "POST";
+  call.target = pod_target(text_of(*found, "id"), rest);
+  const auto answer = c.api.call(call);
+  if (!answer) return c.terminal.report(answer.error());
+  const auto after = parsed(*answer, c);
+  if (!after) return c.terminal.report(after.error());
+  return wait_and_tell(c, *after, verb == PodVerb::stop ? Goal::stopped : Goal::running, wait);
+}
+
+int pod_delete(Commands& c, const std::vector<std::string>& pods, bool yes, const WaitFlags& wait) {
+  for (const auto& pod : pods) {
+    const auto found = find_pod(c, pod);
+    if (!found) return c.terminal.report(found.error());
+    const auto id = text_of(*found, "id");
+    Args args{{"name", printable(text_of(*found, "name"))}, {"id", id}};
+    if (!yes && c.terminal.in_is_tty && !c.terminal.confirmed(c.terminal.word(Word::confirm_delete, args))) {
+      c.terminal.line(c.terminal.word(Word::not_done));
+      return exit_failed;
+    }
+    Call call;
+    call.method = "DELETE";
+    call.target = pod_target(id);
+    const auto answer = c.api.call(call);
+    if (!answer) return c.terminal.report(answer.error());
+    if (wait.wait) {
+      const auto code = wait_and_tell(c, *found, Goal::gone, wait);
+      if (code != exit_ok) return code;
+    }
+    if (c.terminal.format == Format::json)
+      print_json(c, json::object{{"id", id}, {"deleted", true}});
+    else
+      c.terminal.print(c.terminal.word(Word::deleted, args) + "\n");
+  }
+  return exit_ok;
+}
+
+}  // namespace gyre::cli
