@@ -50,7 +50,7 @@ std::string openssl_words() {
   return words.empty() ? "unreadable" : words;
 }
 tl::unexpected<Error> unusable(std::string what, std::string detail) {
-  return fail(Reason::certificate_unusable, {{"what", std::move(what)}, {"detail", std::move(detail)}});
+  return fail(Reason::identity_unusable, {{"what", std::move(what)}, {"detail", std::move(detail)}});
 }
 
 // ---- PEM ----

@@ -35,7 +35,7 @@ struct CertificateFacts {
   bool due_for_renewal(Time now) const { return (not_after - now) * 3 < not_after - not_before; }
 };
 Result<CertificateFacts> read_certificate(
-    std::string_view pem);  // of the first in a chain; error: certificate_unusable
+    std::string_view pem);  // of the first in a chain; error: identity_unusable
 
 // A fresh key and the request to have it signed. The key never leaves the machine it was made on.
 struct KeyAndRequest {
@@ -56,7 +56,7 @@ struct ServerCertificate {
 
 class Authority {
  public:
-  // Loads `ca.key` and `ca.crt` of the folder, or makes them (10 years). Errors: file_unusable, certificate_unusable (a
+  // Loads `ca.key` and `ca.crt` of the folder, or makes them (10 years). Errors: file_unusable, identity_unusable (a
   // key without its certificate, or damaged: never replaced by itself, since every agent trusts the old one).
   static Result<Authority> open(const std::filesystem::path& folder, Time now);
 

@@ -40,7 +40,7 @@ TEST_F(AuthorityTest, IsNeverReplacedByItself) {
   std::filesystem::remove(folder / "ca.key");
   auto opened = Authority::open(folder, now);
   ASSERT_FALSE(opened);
-  EXPECT_EQ(opened.error().reason, Reason::certificate_unusable);
+  EXPECT_EQ(opened.error().reason, Reason::identity_unusable);
   ASSERT_TRUE(write_private_file(folder / "ca.key", make_key_and_request("x").key_pem));
   opened = Authority::open(folder, now);
   ASSERT_FALSE(opened) << "another key must not be taken for the authority's";
