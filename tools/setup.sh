@@ -12,7 +12,9 @@ for group in "$@"; do
   esac
 done
 
-system_id="$(. /etc/os-release 2> /dev/null && printf '%s %s' "${ID:-unknown}" "${VERSION_ID:-}")" || system_id="unknown"
+os_release="${GYRE_OS_RELEASE:-/etc/os-release}" # another file only in the tests of this script
+# shellcheck disable=SC1090
+system_id="$(. "$os_release" 2> /dev/null && printf '%s %s' "${ID:-unknown}" "${VERSION_ID:-}")" || system_id="unknown"
 if [ "$system_id" != "debian 12" ]; then
   if [ "${GYRE_SETUP_FORCE:-}" != 1 ]; then
     die "set-up knows Debian 12, this is '$system_id'. Install what tools/packages.txt names by your own means, or let" \

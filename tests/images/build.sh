@@ -2,21 +2,25 @@
 # Builds the project's small test images from Debian's busybox-static and pushes them, without a public registry and
 # without a container engine: an OCI image is a few tar files and JSON, so the same Debian gives the same digests.
 #
-#   tests/images/build.sh DIR [--debian]
+#   tests/images/build.sh DIR [--debian] [--only NAME]
 #
-# DIR is that of engines.sh, which must have been started; --debian adds gyre/debian, a whole small Debian for apt-get
-# (debootstrap, some minutes the first time, kept in DIR/debian.tar.gz). The images are described in README.md.
+# DIR is that of engines.sh, which must have been started; --only builds gyre/NAME alone; --debian adds gyre/debian, a
+# whole small Debian for apt-get (debootstrap, some minutes the first time, kept in DIR/debian.tar.gz). The images are
+# described in README.md.
 set -euo pipefail
 
 [ $# -ge 1 ] || { sed -n '2,/^set/{/^#/s/^# \{0,1\}//p}' "$0" >&2; exit 2; }
 dir=$(cd "$1" && pwd)
 shift
 with_debian=no
-for option in "$@"; do
-  case $option in
+only=
+while [ $# -gt 0 ]; do
+  case $1 in
     --debian) with_debian=yes ;;
-    *) echo "build.sh: unknown option $option" >&2; exit 2 ;;
+    --only) only=${2:?--only needs a name}; shift ;;
+    *) echo "build.sh: unknown option $1" >&2; exit 2 ;;
   esac
+  shift
 done
 # shellcheck source=/dev/null
 . "$dir/env"
@@ -45,6 +49,7 @@ push_blob() {  # push_blob REPOSITORY FILE
 # push_image REPOSITORY:TAG OS ARCHITECTURE CONFIG-JSON LAYER.tar.gz...
 push_image() {
   local repository=${1%%:*} tag=${1##*:} os=$2 architecture=$3 config=$4 layer digest_list='[]' layer_list='[]'
+  [ -z "$only" ] || [ "$repository" = "gyre/$only" ] || return 0
   shift 4
   for layer in "$@"; do
     push_blob "$repository" "$layer"
@@ -67,6 +72,7 @@ push_image() {
 # push_list REPOSITORY:TAG ARCHITECTURE...: a list of platforms; each image is the one last pushed as REPOSITORY:ARCHITECTURE
 push_list() {
   local repository=${1%%:*} tag=${1##*:} architecture entries='[]'
+  [ -z "$only" ] || [ "$repository" = "gyre/$only" ] || return 0
   shift
   for architecture in "$@"; do
     request -H 'Accept: application/vnd.docker.distribution.manifest.v2+json' -o "$work/part.json" \
@@ -197,6 +203,7 @@ if [ "$with_debian" = yes ]; then
   push_image gyre/debian:1 linux amd64 "$(config '{"Cmd": ["/bin/bash"]}')" "$dir/debian.tar.gz"
 fi
 
+[ -n "${GYRE_TEST_PRIVATE_REGISTRY-}" ] || exit 0
 registry=$GYRE_TEST_PRIVATE_REGISTRY
 login=(-u "$GYRE_TEST_PRIVATE_LOGIN")
 push_image gyre/private:1 linux amd64 "$(config '{"Cmd": ["/bin/hello"]}')" "$work/base.tar.gz" "$work/hello.tar.gz"

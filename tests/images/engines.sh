@@ -4,6 +4,7 @@
 # podman, netavark, aardvark-dns, catatonit, docker-registry, curl and jq.
 #
 #   tests/images/engines.sh start DIR   starts what does not run, waits until it answers, writes and prints DIR/env
+#   tests/images/engines.sh start DIR --registry-only   only the open registry, which needs no root
 #   tests/images/engines.sh stop DIR    removes its containers, ends what it started; images stay for the next time
 #   tests/images/engines.sh env DIR     prints DIR/env again
 #
@@ -11,13 +12,15 @@
 set -euo pipefail
 
 usage() { sed -n '2,/^set/{/^#/s/^# \{0,1\}//p}' "$0" >&2; exit 2; }
-[ $# -eq 2 ] || usage
+[ $# -eq 2 ] || [ "$*" = "start ${2-} --registry-only" ] || usage
 verb=$1
+registry_only=${3-}
 mkdir -p "$2"
 dir=$(cd "$2" && pwd)
 login_user=tester
 login_password=open-sesame
 # bcrypt of the password above, cost 4: fixed, so that two starts agree, and it guards nothing but test images
+# shellcheck disable=SC2016  # dollars of bcrypt's own
 login_hash='$2b$04$gyretestsgyretestsgyreCmuLBwN/twiJzJLt6fx2kpIpoYlWVJ.'
 
 alive() { [ -s "$1" ] && kill -0 "$(cat "$1")" 2>/dev/null; }
@@ -132,8 +135,13 @@ END
 
 case $verb in
   start)
-    network=$(remembered network free_network)
     port=$(remembered registry-port free_port 15000)
+    if [ -n "$registry_only" ]; then  # needs no root; what ./dev up takes its first image from
+      start_registry registry "$port"
+      echo "export GYRE_TEST_REGISTRY=127.0.0.1:$port" | tee "$dir/env"
+      exit
+    fi
+    network=$(remembered network free_network)
     private_port=$(remembered private-port free_port $((port + 1)))
     echo "$login_user:$login_hash" >"$dir/htpasswd"
     start_registry registry "$port"
