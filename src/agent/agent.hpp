@@ -40,8 +40,8 @@ HostTools system_host_tools(std::string disk_path);  // sockets and statvfs; `di
 class Agent final : public link::ServerEvents {
  public:
   // `journal` is this agent's own SQLite file, readable by its owner only since orders carry registry passwords (in the
-  // simulator an in-memory one, which survives the agent's crash). All references must outlive the agent. Throws DbError
-  // when a newer agent has written the journal.
+  // simulator an in-memory one, which survives the agent's crash). All references must outlive the agent and what its
+  // runtime still does for it. Throws DbError when a newer agent has written the journal.
   Agent(Runtime& runtime, engine::Engine& engine, engine::GpuProbe& gpus, db::Connection& journal, AgentConfig config,
         HostTools tools);
   ~Agent() override;

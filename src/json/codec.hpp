@@ -22,6 +22,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "base/check.hpp"
 #include "base/enum_text.hpp"
 #include "base/ids.hpp"
 #include "base/result.hpp"

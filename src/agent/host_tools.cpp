@@ -1,0 +1,84 @@
+// What the agent asks of the machine: free ports, whether a port answers, how much disk is left.
+#include <arpa/inet.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "agent/agent.hpp"
+
+namespace gyre::agent {
+namespace {
+
+constexpr int connect_ms = 500;
+constexpr int stay_ms = 100;
+
+class Socket {
+ public:
+  explicit Socket(int flags) : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | flags, 0)) {}
+  ~Socket() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  Socket(const Socket&) = delete;
+  Socket& operator=(const Socket&) = delete;
+  int fd() const { return fd_; }
+
+ private:
+  int fd_;
+};
+
+bool fill(sockaddr_in& address, const std::string& text, int port) {
+  std::memset(&address, 0, sizeof address);
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<std::uint16_t>(port));
+  return ::inet_pton(AF_INET, text.c_str(), &address.sin_addr) == 1;
+}
+
+const sockaddr* plain(const sockaddr_in& address) { return reinterpret_cast<const sockaddr*>(&address); }
+
+int free_port(const std::string& text) {
+  sockaddr_in address;
+  Socket socket(0);
+  socklen_t size = sizeof address;
+  if (socket.fd() < 0 || !fill(address, text, 0) || ::bind(socket.fd(), plain(address), size) != 0) return 0;
+  if (::getsockname(socket.fd(), reinterpret_cast<sockaddr*>(&address), &size) != 0) return 0;
+  return ntohs(address.sin_port);
+}
+
+bool accepts(const std::string& text, int port) {
+  sockaddr_in address;
+  Socket socket(SOCK_NONBLOCK);
+  if (socket.fd() < 0 || !fill(address, text, port)) return false;
+  pollfd waiting{socket.fd(), POLLOUT, 0};
+  if (::connect(socket.fd(), plain(address), sizeof address) != 0) {
+    if (errno != EINPROGRESS || ::poll(&waiting, 1, connect_ms) != 1) return false;
+    int error = 0;
+    socklen_t size = sizeof error;
+    if (::getsockopt(socket.fd(), SOL_SOCKET, SO_ERROR, &error, &size) != 0 || error != 0) return false;
+  }
+  // Docker's proxy accepts for a container that does not listen, and hangs up as soon as it has noticed: what counts is
+  // a connection that stays, or one that has something to say.
+  waiting.events = POLLIN;
+  if (::poll(&waiting, 1, stay_ms) == 0) return true;
+  char byte = 0;
+  return ::recv(socket.fd(), &byte, 1, MSG_PEEK) > 0;
+}
+
+}  // namespace
+
+HostTools system_host_tools(std::string disk_path) {
+  HostTools tools;
+  tools.free_port = free_port;
+  tools.accepts = accepts;
+  tools.disk_free_bytes = [path = std::move(disk_path)]() -> std::int64_t {
+    struct statvfs disk {};
+    if (::statvfs(path.c_str(), &disk) != 0) return 0;
+    return static_cast<std::int64_t>(disk.f_bavail) * static_cast<std::int64_t>(disk.f_frsize);
+  };
+  return tools;
+}
+
+}  // namespace gyre::agent

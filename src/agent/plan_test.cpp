@@ -1,0 +1,4 @@
+#include "agent/plan.hpp"
+
+#include <gtest/gtest.h>
+TEST(PlanX, x) {}
