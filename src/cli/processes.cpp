@@ -25,7 +25,7 @@ namespace {
 constexpr off_t log_kept_bytes = 16 << 20;  // a larger log is put aside once, when the process starts anew
 
 tl::unexpected<Error> cannot(const std::string& file, int error) {
-  return fail(Reason::context_unwritable, {{"file", file}, {"detail", std::strerror(error)}});
+  return fail(Reason::file_unusable, {{"path", file}, {"detail", std::strerror(error)}});
 }
 
 // poll() that a signal does not end. True when the descriptor has something.
@@ -63,7 +63,8 @@ bool Process::wait(Duration most) const { return readable(descriptor_.number(), 
 
 bool Process::ended_well() const {
   siginfo_t info{};
-  if (::waitid(P_PID, static_cast<id_t>(id_), &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0) return false;
+  if (::waitid(P_PID, static_cast<id_t>(id_), &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0)
+    return false;
   return info.si_code == CLD_EXITED && info.si_status == 0;
 }
 

@@ -1,5 +1,5 @@
-// The processes that `gyre up` starts and `gyre down` stops: each with its own session, log and lock, so that none of them
-// falls with another. Waiting is done on process descriptors, never by asking again and again.
+// The processes that `gyre up` starts and `gyre down` stops: each with its own session, log and lock, so that none of
+// them falls with another. Waiting is done on process descriptors, never by asking again and again.
 #pragma once
 
 #include <sys/types.h>

@@ -11,12 +11,13 @@
 namespace gyre::cli {
 
 struct ServerFlags {
-  std::string config;                      // file
-  std::vector<server::Setting> settings;   // from flags
+  std::string config;                     // file
+  std::vector<server::Setting> settings;  // from flags
   bool print_config = false, print_document = false;
-  std::string first_key;                   // file that gets the administrator's first API key
-  int ready_fd = -1;                       // told as one line of JSON when the server is ready, or why it is not
+  std::string first_key;  // file that gets the administrator's first API key
+  int ready_fd = -1;      // told as one line of JSON when the server is ready, or why it is not
 };
-int server_command(const Terminal& terminal, const ServerFlags& flags, const std::map<std::string, std::string>& environment);
+int server_command(const Terminal& terminal, const ServerFlags& flags,
+                   const std::map<std::string, std::string>& environment);
 
 }  // namespace gyre::cli

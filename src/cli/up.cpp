@@ -79,7 +79,11 @@ class Up {
  public:
   Up(const Terminal& terminal, const UpFlags& flags, const std::map<std::string, std::string>& environment,
      std::stop_token stop)
-      : terminal_(terminal), flags_(flags), environment_(environment), stop_(std::move(stop)), paths_(paths_of(flags.data)) {}
+      : terminal_(terminal),
+        flags_(flags),
+        environment_(environment),
+        stop_(std::move(stop)),
+        paths_(paths_of(flags.data)) {}
 
   int run() {
     const auto started = bring_up();
@@ -127,8 +131,9 @@ class Up {
   }
 
   Outcome<> start_server() {
-    Start what{.arguments = {"server", "--data-dir", paths_.data.string(), "--first-key", paths_.key(), "--ready-fd", "3"},
-               .log = paths_.log("server")};
+    Start what{
+        .arguments = {"server", "--data-dir", paths_.data.string(), "--first-key", paths_.key(), "--ready-fd", "3"},
+        .log = paths_.log("server")};
     if (fs::exists(paths_.config())) {
       what.arguments.insert(what.arguments.end(), {"--config", paths_.config()});
     } else {
@@ -184,7 +189,8 @@ class Up {
     if (!choices) return refused(choices);
     if (!flags_.simulate_gpus.empty()) (*choices)["simulateGpus"] = flags_.simulate_gpus;
     if (!flags_.engine.empty()) (*choices)["engine"] = flags_.engine;
-    if (const auto kept = write_private_file(paths_.choices(), json::serialize(*choices) + "\n"); !kept) return refused(kept);
+    if (const auto kept = write_private_file(paths_.choices(), json::serialize(*choices) + "\n"); !kept)
+      return refused(kept);
     choices_ = *choices;
 
     auto host = joined_host(paths_.agent());
@@ -272,14 +278,10 @@ class Up {
   void print() const {
     const auto console = ready_.login.empty() ? ready_.url + "/" : ready_.login;
     if (terminal_.format == Format::json) {
-      json::object out{{"url", ready_.url},
-                       {"apiKey", key_},
-                       {"console", console},
-                       {"pid", server_->id()},
-                       {"agentPid", agent_->id()},
-                       {"dataDir", paths_.data.string()},
-                       {"hostId", host_},
-                       {"alreadyRunning", !server_started_ && !agent_started_}};
+      json::object out{{"url", ready_.url},        {"apiKey", key_},
+                       {"console", console},       {"pid", server_->id()},
+                       {"agentPid", agent_->id()}, {"dataDir", paths_.data.string()},
+                       {"hostId", host_},          {"alreadyRunning", !server_started_ && !agent_started_}};
       out["engineError"] = engine_problem_.empty() ? json::value() : json::value(engine_problem_);
       terminal_.print(json::serialize(out) + "\n");
     } else {
@@ -287,7 +289,8 @@ class Up {
       terminal_.line(terminal_.word(already ? Word::up_already : Word::up_running));
       const auto line = [&](Word label, const std::string& value) {
         const auto name = terminal_.word(label);
-        terminal_.print("  " + name + std::string(10 - std::min<std::size_t>(10, display_width(name)), ' ') + value + "\n");
+        terminal_.print("  " + name + std::string(10 - std::min<std::size_t>(10, display_width(name)), ' ') + value +
+                        "\n");
       };
       line(Word::label_url, ready_.url);
       line(Word::label_console, console);

@@ -18,11 +18,11 @@
 namespace gyre::cli {
 
 struct UpFlags {
-  std::string data;                  // empty: the default data directory
-  std::vector<std::string> listen;   // empty: as last time, or the default
-  std::string simulate_gpus, engine; // empty: as last time
+  std::string data;                   // empty: the default data directory
+  std::vector<std::string> listen;    // empty: as last time, or the default
+  std::string simulate_gpus, engine;  // empty: as last time
   bool detach = false;
-  bool no_context = false;           // do not touch ~/.config/gyre/config.yaml
+  bool no_context = false;  // do not touch ~/.config/gyre/config.yaml
 };
 int up(const Terminal& terminal, const UpFlags& flags, const std::map<std::string, std::string>& environment,
        std::stop_token stop);
