@@ -99,16 +99,6 @@ TEST_F(ContextTest, WhatIsSavedIsReadBackAndOnlyWeMayReadIt) {
   EXPECT_EQ(again->by_name.at("local").data_dir, "/data");
 }
 
-TEST_F(ContextTest, AFileOfOthersRightsIsTightenedWhenWritten) {
-  const auto file = dir_ + "/config.yaml";
-  std::ofstream(file) << "x";
-  ::chmod(file.c_str(), 0644);
-  ASSERT_TRUE(write_private_file(file, "y"));
-  struct stat status {};
-  ::stat(file.c_str(), &status);
-  EXPECT_EQ(status.st_mode & 0777, 0600u);
-}
-
 TEST_F(ContextTest, FlagsWinOverTheEnvironmentAndThatOverWhatIsSaved) {
   Contexts contexts;
   remember(contexts, "local", {"http://saved:1", "saved-key", ""});

@@ -1,7 +1,5 @@
 #include "cli/context.hpp"
 
-#include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include <yaml-cpp/yaml.h>
 
@@ -10,6 +8,8 @@
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+
+#include "base/files.hpp"
 
 namespace gyre::cli {
 namespace {
@@ -56,39 +56,6 @@ Result<Contexts> read_contexts(const std::string& file) {
   return out;
 }
 
-Result<> write_private_file(const std::string& file, const std::string& text) {
-  const auto refuse = [&] {
-    return fail(Reason::context_unwritable, {{"file", file}, {"detail", std::strerror(errno)}});
-  };
-  std::error_code error;
-  const auto folder = std::filesystem::path(file).parent_path();
-  if (!folder.empty() && !std::filesystem::exists(folder, error)) {
-    std::filesystem::create_directories(folder, error);
-    if (error) return fail(Reason::context_unwritable, {{"file", file}, {"detail", error.message()}});
-    ::chmod(folder.c_str(), 0700);
-  }
-  const auto beside = file + ".new." + std::to_string(::getpid());
-  const int descriptor = ::open(beside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-  if (descriptor < 0) return refuse();
-  bool written = ::fchmod(descriptor, 0600) == 0;  // also when the file stood there with other rights
-  for (std::size_t at = 0; written && at < text.size();) {
-    const auto count = ::write(descriptor, text.data() + at, text.size() - at);
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0)
-      written = false;
-    else
-      at += static_cast<std::size_t>(count);
-  }
-  written = written && ::fsync(descriptor) == 0;
-  ::close(descriptor);
-  if (!written || ::rename(beside.c_str(), file.c_str()) != 0) {
-    const auto refused = refuse();
-    ::unlink(beside.c_str());
-    return refused;
-  }
-  return {};
-}
-
 Result<> write_contexts(const std::string& file, const Contexts& contexts) {
   YAML::Emitter out;
   out << YAML::BeginMap << YAML::Key << "current" << YAML::Value << contexts.current << YAML::Key << "contexts"
@@ -101,6 +68,7 @@ Result<> write_contexts(const std::string& file, const Contexts& contexts) {
     out << YAML::EndMap;
   }
   out << YAML::EndMap << YAML::EndMap;
+  TRY(make_private_folder(std::filesystem::path(file).parent_path()));
   return write_private_file(file, std::string(out.c_str()) + "\n");
 }
 

@@ -38,7 +38,4 @@ struct Wishes {
 Result<Context> choose(const Wishes& wishes, const std::map<std::string, std::string>& environment,
                        const Contexts& contexts);
 
-// Writes a file that only this user may read, beside and moved into place.
-Result<> write_private_file(const std::string& file, const std::string& text);
-
 }  // namespace gyre::cli

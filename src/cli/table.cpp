@@ -76,6 +76,7 @@ std::string cut_to_width(std::string_view text, std::size_t cells) {
     used += width;
     bytes += character.bytes;
   }
+  while (bytes > 0 && text[bytes - 1] == ' ') --bytes;
   return std::string(text.substr(0, bytes)) + "…";
 }
 
