@@ -359,8 +359,10 @@ Result<std::string> Authority::sign(std::string_view csr_pem, const HostId& host
 Result<ServerCertificate> Authority::ensure_server_certificate(const std::string& name,
                                                                const std::vector<std::string>& names, Time now,
                                                                Duration life) const {
-  ServerCertificate out{
-      .key_file = impl_->folder / (name + ".key"), .certificate_file = impl_->folder / (name + ".crt"), .facts = {}};
+  ServerCertificate out{.key_file = impl_->folder / (name + ".key"),
+                        .certificate_file = impl_->folder / (name + ".crt"),
+                        .ca_file = impl_->folder / "ca.crt",
+                        .facts = {}};
   std::vector<std::string> wanted_names = names;
   wanted_names.emplace_back(server_name);
   std::sort(wanted_names.begin(), wanted_names.end());

@@ -34,8 +34,7 @@ struct CertificateFacts {
   // Less than a third of its life is left: time to ask for another.
   bool due_for_renewal(Time now) const { return (not_after - now) * 3 < not_after - not_before; }
 };
-Result<CertificateFacts> read_certificate(
-    std::string_view pem);  // of the first in a chain; error: identity_unusable
+Result<CertificateFacts> read_certificate(std::string_view pem);  // of the first in a chain; error: identity_unusable
 
 // A fresh key and the request to have it signed. The key never leaves the machine it was made on.
 struct KeyAndRequest {
@@ -47,9 +46,16 @@ KeyAndRequest make_key_and_request(const std::string& common_name);
 // True when the certificate holds the public half of this key, is signed by that authority and is good at `now`.
 Result<> check_issued(std::string_view certificate_pem, std::string_view key_pem, std::string_view ca_pem, Time now);
 
+// What a host gets for its request.
+struct IssuedCertificate {
+  std::string certificate_pem;
+  std::string ca_pem;  // what it shall trust from now on
+};
+
 struct ServerCertificate {
-  std::filesystem::path key_file,
-      certificate_file;  // the latter holds the chain: the certificate, then the authority's
+  std::filesystem::path key_file;
+  std::filesystem::path certificate_file;  // the chain: the certificate, then the authority's
+  std::filesystem::path ca_file;           // the authority's alone
   CertificateFacts facts;
   bool renewed = false;  // by this call
 };
