@@ -29,6 +29,11 @@ TEST(Reasons, ASentenceIsFilledFromItsArguments) {
   EXPECT_EQ(error.message(Language::ko), "파드 2s56cp0pof1rmt이(가) 없습니다");
 }
 
+TEST(Reasons, ArgumentNamesAreThePlaceholdersOfTheirWords) {
+  EXPECT_EQ(argument_names(Reason::unknown_field), (std::vector<std::string>{"field", "known"}));
+  EXPECT_EQ(argument_names(Reason::internal_error), std::vector<std::string>{});
+}
+
 Result<int> half(int n) {
   if (n % 2) return invalid("n", "expected an even number");
   return n / 2;

@@ -58,4 +58,17 @@ std::string way_out(Reason reason, const Args& args, Language language) {
   return fill(language == Language::ko ? of(reason).fix_ko : of(reason).fix_en, args);
 }
 
+std::vector<std::string> argument_names(Reason reason) {
+  std::vector<std::string> out;
+  for (std::string_view text : {of(reason).en, of(reason).ko, of(reason).fix_en, of(reason).fix_ko})
+    for (auto open = text.find('{'); open != std::string_view::npos; open = text.find('{')) {
+      const auto close = text.find('}', open);
+      if (close == std::string_view::npos) break;
+      std::string name(text.substr(open + 1, close - open - 1));
+      if (std::find(out.begin(), out.end(), name) == out.end()) out.push_back(std::move(name));
+      text.remove_prefix(close + 1);
+    }
+  return out;
+}
+
 }  // namespace gyre

@@ -50,6 +50,7 @@ std::optional<Reason> reason_from_text(std::string_view text);     // empty for 
 ErrorCode error_code(Reason reason);
 std::string sentence(Reason reason, const Args& args, Language language);   // what is the matter
 std::string way_out(Reason reason, const Args& args, Language language);    // what to do; may be empty
+std::vector<std::string> argument_names(Reason reason);   // the {placeholders} of its words, each once
 std::size_t reason_count();
 
 }  // namespace gyre

@@ -3,7 +3,9 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "http/message.hpp"
@@ -35,7 +37,9 @@ struct Route {
   std::string description;             // what a caller should know beyond it
   std::string tag;                     // "Pods"
   bool pod_key = false;                // a pod-scoped key may use it when {id} is its pod
-  bool idempotency_key = false;        // POST that makes something: an Idempotency-Key is honoured
+  // POST that makes something: an Idempotency-Key is honoured. The answer is then kept for a day as it is, so not for
+  // one that holds a secret, nor for a stream or a Later.
+  bool idempotency_key = false;
   std::vector<QueryParameter> query;
   json::SchemaRef body;                // empty: no body is read
   int status = 200;
@@ -51,21 +55,38 @@ using Authenticate = std::function<Result<Caller>(const Request&)>;
 class Router {
  public:
   Router(Core& core, Authenticate authenticate);
+  ~Router();
 
+  // Throws std::logic_error for a table that contradicts itself (a path twice, words that a schema lacks): at start.
   void add(std::vector<Route> routes);
   const std::vector<Route>& routes() const { return routes_; }
 
   // Called within a core task; the answer leaves after that task's commit. Never throws for bad input; an exception of
-  // a handler undoes its changes and becomes a 500.
+  // a handler undoes its changes and becomes a 500. So does an error that a handler returns; a handler that must keep
+  // rows and refuse (counting failed log-ins) returns problem(...) as a Response.
+  // A HEAD is answered as GET: the body is there for its length and is not sent.
   Response dispatch(Request request);
 
  private:
+  struct Node;
+
+  Response answer(Request& request);
+  Result<Response> serve(const Route& route, Request& request);
+
   Core& core_;
   Authenticate authenticate_;
   std::vector<Route> routes_;
+  std::unique_ptr<Node> paths_;
 };
 
-// The OpenAPI 3.1 document of a route table.
+// The tag of one version of a thing, from whatever changes with each of its versions (a generation, or its whole JSON).
+std::string etag(std::string_view version);
+
+// stale_version when the request carries an If-Match and none of its tags is this one. A weak mark (W/) is looked past:
+// our tags name versions, not bytes, and proxies that compress add it.
+Result<void> check_if_match(const Request& request, std::string_view etag);
+
+// The OpenAPI 3.1 document of a route table, as text with line breaks.
 std::string openapi(const std::vector<Route>& routes, const std::string& version);
 
 }  // namespace gyre::http
