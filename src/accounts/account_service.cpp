@@ -160,8 +160,9 @@ Result<NewApiKey> AccountService::make_api_key(const Caller& caller, const std::
   return made;
 }
 
-std::vector<ApiKey> AccountService::api_keys(const Caller& caller) const {
-  return store_.keys(caller.workspace, caller.account);
+std::vector<ApiKey> AccountService::api_keys(const Caller& caller, const std::optional<KeyPosition>& after,
+                                             std::int64_t limit) const {
+  return store_.keys(caller.workspace, caller.account, after, limit);
 }
 
 Result<ApiKey> AccountService::set_api_key_enabled(const Caller& caller, const ApiKeyId& id, bool enabled) {
@@ -247,7 +248,7 @@ Result<NewSession> AccountService::finish_log_in(const AccountId& id, const Pass
     account->password_hash = work.hashed;
     TRY(store_.update(*account));
   }
-  return begin_session(id, *home);
+  return begin_session(*account, *home);
 }
 
 void AccountService::log_in_once(OneTimeLogIn input, Done<NewSession> done) {
@@ -294,14 +295,14 @@ Result<NewSession> AccountService::finish_log_in_once(const OneTimeLogIn& input,
       known_.clear();
     }
     TRY(store_.update(*account));
-    return begin_session(*id, *home);
+    return begin_session(*account, *home);
   });
 }
 
-NewSession AccountService::begin_session(const AccountId& account, const Membership& in) {
-  NewSession made{secret(43), settings_.session_life, account};
-  store_.insert_session(SessionId(core_.random().letters_and_digits(14)), sha256_hex(made.token), in, account,
-                        core_.now());
+NewSession AccountService::begin_session(const Account& account, const Membership& in) {
+  NewSession made{secret(43), settings_.session_life, {account, in, allowed_scope(Scope::read_write, in.role)}};
+  store_.insert_session(SessionId(core_.random().letters_and_digits(14)), sha256_hex(made.token), in, account.id,
+                        settings_.sessions_max, core_.now());
   return made;
 }
 

@@ -36,12 +36,6 @@ struct NewApiKey {
   std::string secret;  // "rpa_...": this once
 };
 
-struct NewSession {
-  std::string token;  // for the cookie: this once
-  Duration life{0};
-  AccountId account;
-};
-
 struct LogIn {
   std::string email, password;
   std::string address;  // where the request came from; may be empty
@@ -64,6 +58,12 @@ struct Profile {
   Scope scope = Scope::read;
 };
 
+struct NewSession {
+  std::string token;  // for the cookie: this once
+  Duration life{0};
+  Profile profile;  // of who is in now
+};
+
 class AccountService {
  public:
   template <class T>
@@ -81,7 +81,7 @@ class AccountService {
 
   // Scope read or read_write; a pod's own key is made by make_pod_key.
   Result<NewApiKey> make_api_key(const Caller& caller, const std::string& name, Scope scope);
-  std::vector<ApiKey> api_keys(const Caller& caller) const;
+  std::vector<ApiKey> api_keys(const Caller& caller, const std::optional<KeyPosition>& after, std::int64_t limit) const;
   Result<ApiKey> set_api_key_enabled(const Caller& caller, const ApiKeyId& id, bool enabled);
   Result<> revoke_api_key(const Caller& caller, const ApiKeyId& id);  // for good
 
@@ -114,7 +114,7 @@ class AccountService {
   Caller caller_of(const Identity& identity, bool is_session) const;
   void saw(Known& known, const std::string& id, bool is_session);
 
-  NewSession begin_session(const AccountId& account, const Membership& in);
+  NewSession begin_session(const Account& account, const Membership& in);
   Result<NewSession> finish_log_in(const AccountId& account, const PasswordWork& work);
   Result<NewSession> finish_log_in_once(const OneTimeLogIn& input, const PasswordWork& work);
   Result<Profile> finish_change(const Caller& caller, const ProfileChange& change, const PasswordWork& work);

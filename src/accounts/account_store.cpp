@@ -96,9 +96,16 @@ void AccountStore::insert_key(const ApiKey& key, const std::string& digest, cons
       key.id, workspace, account, key.name, digest, key.last_characters, key.scope, pod, key.enabled, key.created_at);
 }
 
-std::vector<ApiKey> AccountStore::keys(const WorkspaceId& workspace, const AccountId& account) const {
-  return db_.all<ApiKey>("SELECT " KEY_COLUMNS " FROM api_keys WHERE " KEYS_OF_MEMBER " ORDER BY created_at DESC, id",
-                         workspace, account);
+std::vector<ApiKey> AccountStore::keys(const WorkspaceId& workspace, const AccountId& account,
+                                       const std::optional<KeyPosition>& after, std::int64_t limit) const {
+  if (!after)
+    return db_.all<ApiKey>("SELECT " KEY_COLUMNS " FROM api_keys WHERE " KEYS_OF_MEMBER
+                           " ORDER BY created_at DESC, id LIMIT $3",
+                           workspace, account, limit);
+  return db_.all<ApiKey>(
+      "SELECT " KEY_COLUMNS " FROM api_keys WHERE " KEYS_OF_MEMBER
+      " AND (created_at < $3 OR (created_at = $3 AND id > $4)) ORDER BY created_at DESC, id LIMIT $5",
+      workspace, account, after->created_at, after->id, limit);
 }
 
 std::optional<ApiKey> AccountStore::find_key(const WorkspaceId& workspace, const AccountId& account,
@@ -123,7 +130,12 @@ void AccountStore::revoke_key(const ApiKeyId& id, Time now) {
 void AccountStore::delete_pod_keys(const PodId& pod) { db_.exec("DELETE FROM api_keys WHERE pod = $1", pod); }
 
 void AccountStore::insert_session(const SessionId& id, const std::string& digest, const Membership& in,
-                                  const AccountId& account, Time now) {
+                                  const AccountId& account, int keep, Time now) {
+  // A limit without end is spelled differently by the two databases; nobody has this many.
+  db_.exec(
+      "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE account = $1 ORDER BY last_seen_at DESC, id "
+      "LIMIT 1000000 OFFSET $2)",
+      account, keep - 1);
   db_.exec(
       "INSERT INTO sessions (id, workspace, account, digest, created_at, last_seen_at) VALUES ($1, $2, $3, $4, $5, $6)",
       id, in.workspace, account, digest, now, now);

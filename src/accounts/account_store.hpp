@@ -31,6 +31,12 @@ struct Membership {
 };
 BOOST_DESCRIBE_STRUCT(Membership, (), (workspace, kind, name, role))
 
+// Where a key stands in the list.
+struct KeyPosition {
+  Time created_at;
+  ApiKeyId id;
+};
+
 class AccountStore {
  public:
   explicit AccountStore(db::Connection& db) : db_(db) {}
@@ -53,14 +59,17 @@ class AccountStore {
 
   void insert_key(const ApiKey& key, const std::string& digest, const WorkspaceId& workspace, const AccountId& account,
                   const std::optional<PodId>& pod);
-  // A member sees their own keys, an admin all of the workspace. Pods' keys and revoked ones are never among them.
-  std::vector<ApiKey> keys(const WorkspaceId& workspace, const AccountId& account) const;
+  // A member sees their own keys, an admin all of the workspace. Pods' keys and revoked ones are never among them. The
+  // newest first, from the one after `after` on.
+  std::vector<ApiKey> keys(const WorkspaceId& workspace, const AccountId& account,
+                           const std::optional<KeyPosition>& after, std::int64_t limit) const;
   std::optional<ApiKey> find_key(const WorkspaceId& workspace, const AccountId& account, const ApiKeyId& id) const;
   int count_keys(const WorkspaceId& workspace) const;
   void set_key_enabled(const ApiKeyId& id, bool enabled);
   void revoke_key(const ApiKeyId& id, Time now);
   void delete_pod_keys(const PodId& pod);
 
+  // Ends the longest unused ones of the account beyond `keep`, then begins one.
   void insert_session(const SessionId& id, const std::string& digest, const Membership& in, const AccountId& account,
                       Time now);
   void delete_session(const std::string& digest);
