@@ -5,7 +5,7 @@ CREATE TABLE accounts (
   email TEXT UNIQUE,                -- lower case; NULL until the person has given one
   name TEXT NOT NULL,
   password_hash TEXT,               -- Argon2id; NULL: no log-in by password
-  operator BIGINT NOT NULL,         -- runs this installation: adds hosts, sees all of them
+  is_operator BIGINT NOT NULL,      -- runs this installation: adds hosts, sees all of them
   status TEXT NOT NULL,             -- active, suspended
   created_at BIGINT NOT NULL
 );
