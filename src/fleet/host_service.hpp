@@ -83,6 +83,8 @@ class HostService final : public link::AgentEvents {
   HostStore& store() { return store_; }
   const HostStore& store() const { return store_; }
   const HostLive* live(const HostId& host) const;
+  Time now() const { return core_.now(); }
+  Duration uptime() const { return core_.runtime().uptime(); }
   bool simulated(const HostId& host) const;  // any of its GPUs is
 
   void agent_connected(const HostId& host) override;

@@ -268,7 +268,7 @@ std::vector<Pod> PodService::list(const Caller& caller, Time before, const std::
   return store_.list(caller.workspace, before, before_id, limit);
 }
 
-PodDetail PodService::detail(Pod pod) const {
+PodDetail PodService::detail(Pod pod, Waiting waits) const {
   PodDetail out;
   out.wish = wish_from_text(pod.wish);
   if (auto seen = json::decode<PodSeen>(pod.seen, json::UnknownKeys::ignore)) out.seen = std::move(*seen);
@@ -281,7 +281,7 @@ PodDetail PodService::detail(Pod pod) const {
     for (auto& gpu : hosts_.store().gpus(*pod.host))
       if (gpu.pod == pod.id) out.gpus.push_back(std::move(gpu));
   out.allocation = hosts_.store().allocation(pod.id);
-  if (pod.state == PodState::queued) {
+  if (pod.state == PodState::queued && waits == Waiting::included) {
     const auto hosts = snapshot();
     std::vector<scheduler::Request> requests;
     PodDetail::Waiting waiting;

@@ -89,7 +89,8 @@ class PodService final : public HostListener {
 
   Result<Pod> get(const Caller& caller, const PodId& id) const;
   std::vector<Pod> list(const Caller& caller, Time before, const std::string& before_id, int limit) const;  // newest first
-  PodDetail detail(Pod pod) const;
+  enum class Waiting { included, left_out };  // of what it waits for; costs a look at the whole queue
+  PodDetail detail(Pod pod, Waiting waiting = Waiting::included) const;
 
   Result<Pod> update(const Caller& caller, const PodId& id, const UpdatePod& input, const std::function<Result<>(const Pod&)>& precondition = {});
   // Where its volume is, if it has one: at once, or refused with what is free (gpu_taken). Else it queues.
