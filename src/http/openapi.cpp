@@ -121,21 +121,29 @@ bj::object example_of(Reason reason) {
   return object_of({{"summary", text(error.message())}, {"value", json::parse(body).value()}});
 }
 
-bj::object responses(const Route& route, bj::object& schemas) {
+// What operations share and refer to: schemas, and one example per reason.
+struct Shared {
+  bj::object schemas, examples;
+};
+
+bj::object responses(const Route& route, Shared& shared) {
   bj::object out;
   auto success = object_of({{"description", text(status_text(route.status))},
                             {"headers", object_of({{"X-Request-Id", reference("#/components/headers/RequestId")}})}});
   bj::object content;
   if (!route.answer.empty())
-    content[route.answer_type] = object_of({{"schema", route.answer.build(schemas)}});
+    content[route.answer_type] = object_of({{"schema", route.answer.build(shared.schemas)}});
   else if (route.answer_type != "application/json")
     content[route.answer_type] = object_of({{"schema", object_of({{"type", "string"}})}});
   if (!content.empty()) success["content"] = std::move(content);
   out[std::to_string(route.status)] = std::move(success);
 
   std::map<int, bj::object> examples;  // by status
-  for (const auto reason : errors_of(route))
-    examples[status_of(error_code(reason))][reason_text(reason)] = example_of(reason);
+  for (const auto reason : errors_of(route)) {
+    const auto code = reason_text(reason);
+    examples[status_of(error_code(reason))][code] = reference("#/components/examples/" + std::string(code));
+    if (!shared.examples.contains(code)) shared.examples[code] = example_of(reason);
+  }
   for (auto& [status, of_status] : examples) {
     auto body = object_of({{"schema", reference("#/components/schemas/Problem")}});
     body["examples"] = std::move(of_status);
@@ -146,7 +154,7 @@ bj::object responses(const Route& route, bj::object& schemas) {
   return out;
 }
 
-bj::object operation(const Route& route, bj::object& schemas) {
+bj::object operation(const Route& route, Shared& shared) {
   bj::object out;
   out["operationId"] = operation_id(route);
   out["summary"] = route.summary;
@@ -155,10 +163,10 @@ bj::object operation(const Route& route, bj::object& schemas) {
   if (route.access == Access::open) out["security"] = bj::array();
   if (auto all = parameters(route); !all.empty()) out["parameters"] = std::move(all);
   if (!route.body.empty())
-    out["requestBody"] =
-        object_of({{"required", true},
-                   {"content", object_of({{"application/json", object_of({{"schema", route.body.build(schemas)}})}})}});
-  out["responses"] = responses(route, schemas);
+    out["requestBody"] = object_of(
+        {{"required", true},
+         {"content", object_of({{"application/json", object_of({{"schema", route.body.build(shared.schemas)}})}})}});
+  out["responses"] = responses(route, shared);
   return out;
 }
 
@@ -190,20 +198,22 @@ bj::object security_schemes() {
 }  // namespace
 
 std::string openapi(const std::vector<Route>& routes, const std::string& version) {
-  bj::object schemas, paths;
-  json::schema<Problem>().build(schemas);
+  Shared shared;
+  json::schema<Problem>().build(shared.schemas);
+  bj::object paths;
   bj::array tags;
   for (const auto& route : routes) {
     auto& path = paths[route.path];
     if (path.is_null()) path = bj::object();
     auto method = std::string(method_text(route.method));
     for (char& c : method) c = static_cast<char>(c + ('a' - 'A'));
-    path.get_object()[method] = operation(route, schemas);
+    path.get_object()[method] = operation(route, shared);
     const auto tag = object_of({{"name", text(route.tag)}});
     if (std::find(tags.begin(), tags.end(), bj::value(tag)) == tags.end()) tags.push_back(tag);
   }
   bj::object components;
-  components["schemas"] = std::move(schemas);
+  components["schemas"] = std::move(shared.schemas);
+  components["examples"] = std::move(shared.examples);
   components["parameters"] = object_of(
       {{"IdempotencyKey",
         header_parameter("Idempotency-Key",

@@ -132,8 +132,10 @@ TEST_F(OpenApiTest, EveryFieldAndParameterSaysWhatItIsAndShowsOne) {
 TEST_F(OpenApiTest, EveryRefusalOfARouteIsShownWithItsCodeAndWords) {
   const auto& responses = operation("/v1/boxes/{id}", "patch").at("responses").as_object();
   const auto& missing = responses.at("404").at("content").at("application/problem+json");
-  EXPECT_EQ(missing.at("examples").at("pod_not_found").at("value").at("code"), "pod_not_found");
-  EXPECT_EQ(missing.at("examples").at("pod_not_found").at("value").at("detail"), "no pod {pod}");
+  EXPECT_EQ(missing.at("examples").at("pod_not_found").at("$ref"), "#/components/examples/pod_not_found");
+  const auto& examples = document.at("components").at("examples");
+  EXPECT_EQ(examples.at("pod_not_found").at("value").at("code"), "pod_not_found");
+  EXPECT_EQ(examples.at("pod_not_found").at("value").at("detail"), "no pod {pod}");
   EXPECT_TRUE(responses.contains("412"));
   EXPECT_TRUE(responses.contains("401"));
   EXPECT_TRUE(responses.contains("403"));
@@ -141,11 +143,11 @@ TEST_F(OpenApiTest, EveryRefusalOfARouteIsShownWithItsCodeAndWords) {
   const auto& bad = responses.at("400").at("content").at("application/problem+json").at("examples").as_object();
   for (const char* code : {"invalid_field", "unknown_field", "missing_field", "invalid_json"})
     EXPECT_TRUE(bad.contains(code)) << code;
-  each(document.at("paths"), [](const bj::object& object) {
-    const auto* value = object.if_contains("value");
-    if (!value) return;
-    EXPECT_TRUE(json::decode<Problem>(*value, "", json::UnknownKeys::refuse)) << json::serialize(*value);
-  });
+  for (const auto& [code, example] : examples.as_object()) {
+    const auto body = json::decode<Problem>(example.at("value"), "", json::UnknownKeys::refuse);
+    ASSERT_TRUE(body) << code;
+    EXPECT_EQ(body->code, std::string(code));
+  }
   EXPECT_TRUE(operation("/v1/boxes", "post").at("responses").as_object().contains("409"));
   EXPECT_FALSE(operation("/healthz", "get").at("responses").as_object().contains("401"));
 }
