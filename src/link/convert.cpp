@@ -3,48 +3,13 @@
 #include <type_traits>
 
 #include "agent/v1/agent.pb.h"
+#include "json/utf8.hpp"
 
 namespace gyre::link {
 namespace {
 
-// ---- text ----
-
-// Length of the well-formed UTF-8 sequence at the front, 0 when there is none (RFC 3629: no surrogates, no overlong
-// forms, nothing above U+10FFFF).
-std::size_t sequence_length(std::string_view text) {
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  const auto follows = [&](std::size_t i) { return i < text.size() && (byte(i) & 0xC0) == 0x80; };
-  const auto first = byte(0);
-  if (first < 0x80) return 1;
-  if (first >= 0xC2 && first <= 0xDF) return follows(1) ? 2 : 0;
-  if (first >= 0xE0 && first <= 0xEF) {
-    if (!follows(1) || !follows(2)) return 0;
-    if (first == 0xE0 && byte(1) < 0xA0) return 0;
-    if (first == 0xED && byte(1) > 0x9F) return 0;
-    return 3;
-  }
-  if (first >= 0xF0 && first <= 0xF4) {
-    if (!follows(1) || !follows(2) || !follows(3)) return 0;
-    if (first == 0xF0 && byte(1) < 0x90) return 0;
-    if (first == 0xF4 && byte(1) > 0x8F) return 0;
-    return 4;
-  }
-  return 0;
-}
-
-std::string utf8(std::string_view text) {
-  std::string out;
-  out.reserve(text.size());
-  while (!text.empty()) {
-    const auto length = sequence_length(text);
-    if (length == 0)
-      out += "\xEF\xBF\xBD";
-    else
-      out += text.substr(0, length);
-    text.remove_prefix(length == 0 ? 1 : length);
-  }
-  return out;
-}
+// A proto3 string must be UTF-8, or the receiver refuses the whole message.
+std::string utf8(std::string_view text) { return json::valid_utf8(text); }
 
 std::int64_t milliseconds(Time time) { return time.time_since_epoch().count(); }
 Time time_of(std::int64_t milliseconds_since_1970) { return Time(Duration(milliseconds_since_1970)); }

@@ -1,0 +1,24 @@
+// What this machine is, as the agent tells it to the server.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "link/messages.hpp"
+
+namespace gyre::agent {
+
+// GPUs, driver and engine are left empty: the agent asks the probe and the engine. `disk_path` is where the engine
+// keeps its data; `advertise` is the address at which mapped ports are reached, empty: the machine's own (own_address).
+link::HostFacts gather_host_facts(const std::filesystem::path& disk_path, const std::string& advertise);
+
+// The address this machine uses towards the world (that of its default route), 127.0.0.1 without any. Sends nothing.
+std::string own_address();
+
+// Where the engine most likely keeps its data: /var/lib/docker, /var/lib/containers, or / when neither is there.
+std::filesystem::path engine_data_path(const std::string& engine_socket);
+
+// PRETTY_NAME of an os-release file's text; empty when it has none.
+std::string os_name(std::string_view os_release);
+
+}  // namespace gyre::agent
