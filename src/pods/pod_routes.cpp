@@ -2,6 +2,7 @@
 
 #include <charconv>
 
+#include "events/event_view.hpp"
 #include "http/page.hpp"
 #include "pods/pod_view.hpp"
 
@@ -210,10 +211,10 @@ std::vector<Route> pod_routes(PodService& pods, HostService& hosts, Events& even
             .handler = [&pods](const Request& request) { return logs(pods, request); }},
       Route{.method = Method::get, .path = "/v1/pods/{id}/events", .access = Access::reader, .summary = "What happened to a pod",
             .description = "Every change of its state with the reason, oldest first.", .tag = tag, .pod_key = true,
-            .answer = json::schema_list<PodEventView>(), .errors = {Reason::pod_not_found},
+            .answer = json::schema_list<EventView>(), .errors = {Reason::pod_not_found},
             .handler = [&pods, &events](const Request& request) -> Result<Response> {
               const auto pod = TRY(pods.get(request.caller, id_of(request)));
-              std::vector<PodEventView> views;
+              std::vector<EventView> views;
               for (const auto& event : events.list({.workspace = pod.workspace, .pod = pod.id, .limit = 1000}))
                 views.push_back(view(event, request.language));
               return http::json_response(200, json::encode(views));

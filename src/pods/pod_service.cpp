@@ -500,37 +500,30 @@ void PodService::observe(Pod pod, const link::PodFacts& facts) {
 void PodService::meet(Pod& pod, const link::PodFacts& facts) {
   const bool wanted_up = pod.state == PodState::provisioning || pod.state == PodState::running || pod.state == PodState::host_lost;
   const auto* main = main_container(facts);
-  const auto because_of_facts = [&](Reason otherwise, Args args) {
-    return facts.reason ? Because{facts.reason, facts.args, {}} : Because{otherwise, std::move(args), {}};
-  };
   const auto must = [](const Result<>& moved) { CHECK(moved); };
   switch (facts.phase) {
     case link::PodPhase::running:
-      if (wanted_up && facts.run == pod.run && (pod.state != PodState::running || pod.reason == reason_text(Reason::container_restarting))) {
+      // Also when it is up again after a back-off, which had a time to wait for.
+      if (wanted_up && facts.run == pod.run && (pod.state != PodState::running || pod.reason_until)) {
         pod.started_at = last_start(facts).value_or(core_.now());
         must(move(pod, PodEvent::container_up, {Reason::started, {}, {}}));
       }
       break;
-    case link::PodPhase::backing_off: {
-      if (!wanted_up || facts.run != pod.run) break;
-      const Args args{{"code", std::to_string(main ? main->exit_code : 0)}, {"restarts", std::to_string(main ? main->restarts + 1 : 1)}};
-      Because because{facts.reason.value_or(Reason::container_restarting), facts.reason ? facts.args : args, facts.next_restart};
-      if (pod.state == PodState::running && pod.reason_until == facts.next_restart && !pod.reason.empty() && pod.reason != reason_text(Reason::started)) break;
-      if (!pod.started_at) pod.started_at = last_start(facts);
-      must(move(pod, PodEvent::container_up, because));
+    case link::PodPhase::backing_off:
+      // It was up, ended, and will be started again at a known time. Told once for each wait.
+      if (wanted_up && facts.run == pod.run && (pod.state != PodState::running || pod.reason_until != facts.next_restart)) {
+        if (!pod.started_at) pod.started_at = last_start(facts);
+        must(move(pod, PodEvent::container_up, {facts.reason, facts.args, facts.next_restart}));
+      }
       break;
-    }
     case link::PodPhase::exited:
       if (!wanted_up || facts.run != pod.run) break;
-      if (!facts.reason && (!main || main->exit_code == 0))
-        must(move(pod, PodEvent::ended, {Reason::container_finished, {}, {}}));
-      else
-        must(move(pod, PodEvent::broke, because_of_facts(Reason::container_failed, {{"code", std::to_string(main ? main->exit_code : -1)}})));
+      must(move(pod, main && main->exit_code == 0 && !main->oom_killed ? PodEvent::ended : PodEvent::broke, {facts.reason, facts.args, {}}));
       let_go(pod);
       break;
     case link::PodPhase::failed:
       if (!wanted_up) break;
-      must(move(pod, PodEvent::broke, because_of_facts(Reason::internal_error, {})));
+      must(move(pod, PodEvent::broke, {facts.reason, facts.args, {}}));
       let_go(pod);
       break;
     case link::PodPhase::stopped:

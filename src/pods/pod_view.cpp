@@ -163,13 +163,6 @@ DryRunView view(const PodService::DryRun& run, const std::vector<Host>& hosts, L
   return out;
 }
 
-PodEventView view(const Event& event, Language language) {
-  PodEventView out{event.id, event.kind, event.at, std::nullopt, std::nullopt};
-  if (event.reason) out.reason = words(*event.reason, event.args, {}, language);
-  if (event.host) out.hostId = event.host->str();
-  return out;
-}
-
 json::Fields fields(const ReasonView*) {
   return {{"code", "stable code", R"("container_restarting")"},
           {"text", "a sentence in the language of Accept-Language", R"("all containers run")"},
@@ -275,14 +268,6 @@ json::Fields fields(const DryRunView*) {
           {"vcpuCount", "vCPUs it would get", "8"},
           {"memoryInGb", "memory it would get, in GB", "32"},
           {"hosts", "why each other host does not take it", "[]"}};
-}
-
-json::Fields fields(const PodEventView*) {
-  return {{"id", "position in the feed", "17"},
-          {"kind", "pod. and the state it went to", R"("pod.running")"},
-          {"at", "when", R"("2026-01-31T12:00:00.000Z")"},
-          {"reason", "why", R"({"code":"started","text":"all containers run"})"},
-          {"hostId", "where", R"("h7x2k9q4m1p0aa")"}};
 }
 
 }  // namespace gyre

@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "base/reasons.hpp"
-#include "events/events.hpp"
 #include "json/schema.hpp"
 #include "pods/pod_service.hpp"
 
@@ -117,19 +116,8 @@ struct DryRunView {
 BOOST_DESCRIBE_STRUCT(DryRunView, (), (fits, possible, hostId, hostName, gpuTypeId, vcpuCount, memoryInGb, hosts))
 json::Fields fields(const DryRunView*);
 
-struct PodEventView {
-  std::int64_t id = 0;
-  std::string kind;
-  Time at{};
-  std::optional<ReasonView> reason;
-  std::optional<std::string> hostId;
-};
-BOOST_DESCRIBE_STRUCT(PodEventView, (), (id, kind, at, reason, hostId))
-json::Fields fields(const PodEventView*);
-
 PodView view(const PodDetail& detail, Language language);
 DryRunView view(const PodService::DryRun& run, const std::vector<Host>& hosts, Language language);
-PodEventView view(const Event& event, Language language);
 std::string_view desired_status(PodState state);  // RUNNING, EXITED or TERMINATED
 
 }  // namespace gyre

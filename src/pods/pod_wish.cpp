@@ -296,9 +296,8 @@ scheduler::Request request_for(const PodId& pod, const PodWish& wish, bool zero_
   request.gpu_types = wish.gpu_types;
   request.types_in_order = wish.gpu_types_in_order;
   request.gpu_memory_min = wish.gpu_memory_gb_min * gb;
-  // A pod started without its GPUs to rescue data gets little: it must fit beside what took them.
-  request.vcpus = zero_gpu ? std::optional(0.5) : wish.vcpus;
-  request.memory_bytes = zero_gpu ? std::optional<std::int64_t>(gb) : std::nullopt;
+  request.rescue = zero_gpu;
+  if (!zero_gpu) request.vcpus = wish.vcpus;
   if (!zero_gpu && wish.memory_gb) request.memory_bytes = *wish.memory_gb * gb;
   request.disk_bytes = (static_cast<std::int64_t>(wish.container_disk_gb) + wish.volume_gb) * gb;
   request.cuda_min = zero_gpu ? std::nullopt : wish.cuda_min;

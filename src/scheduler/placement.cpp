@@ -13,6 +13,11 @@ namespace {
 
 constexpr double gb = 1e9;
 constexpr double share_min_vcpus = 0.1;
+// GPUs share nine tenths of their host. The rest is for pods that are started without their GPUs to reach their data,
+// and for small pods without GPUs.
+constexpr double shared_part = 0.9;
+constexpr double rescue_vcpus_max = 2.0;
+constexpr std::int64_t rescue_memory_min = 250'000'000, rescue_memory_max = 4'000'000'000;
 
 std::string in_gb(std::int64_t bytes) { return std::to_string(static_cast<std::int64_t>(static_cast<double>(bytes) / gb)); }
 
@@ -80,13 +85,18 @@ Examined examine(const Request& request, const Host& host, const std::set<std::s
 
   // Shares: a GPU brings its even part of the host's vCPUs and memory unless the pod asked for amounts of its own.
   const auto gpus_total = static_cast<double>(std::max<std::size_t>(host.gpus.size(), 1));
-  const double part = request.gpu_count / gpus_total;
+  const double part = shared_part * request.gpu_count / gpus_total;
   double vcpus = request.vcpus.value_or(request.gpu_count > 0 ? host.vcpus * part : 2.0);
   auto memory = request.memory_bytes.value_or(
       request.gpu_count > 0 ? static_cast<std::int64_t>(static_cast<double>(host.memory_bytes) * part) : std::int64_t{4'000'000'000});
   if (request.gpu_count > 0) {  // an unstated share gives way to what pods without GPUs have taken already
     if (!request.vcpus && host.vcpus_free >= share_min_vcpus) vcpus = std::min(vcpus, host.vcpus_free);
     if (!request.memory_bytes && host.memory_free > 0) memory = std::min(memory, host.memory_free);
+  }
+
+  if (request.rescue) {
+    vcpus = std::clamp(host.vcpus_free, share_min_vcpus, rescue_vcpus_max);
+    memory = std::clamp(host.memory_free, rescue_memory_min, rescue_memory_max);
   }
 
   constexpr double rounding = 1e-6;

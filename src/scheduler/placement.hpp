@@ -45,6 +45,7 @@ struct Request {
   std::optional<std::string> cuda_min;
   std::vector<std::string> cuda_allowed;  // one of these must be supported; empty: any
   std::optional<HostId> bound_to;         // where its local volume is
+  bool rescue = false;                    // started without its GPUs to reach its data: takes what little is free
 };
 
 struct Placement {

@@ -89,8 +89,21 @@ TEST(Placement, AMinimumCudaVersionKeepsOlderDriversOut) {
 TEST(Placement, AGpuBringsItsEvenShareOfTheHost) {
   const auto verdict = fit(wants("p", 2), {host("h", "NVIDIA A40", 8)});
   ASSERT_TRUE(verdict.placement);
-  EXPECT_DOUBLE_EQ(verdict.placement->vcpus, 8);
-  EXPECT_EQ(verdict.placement->memory_bytes, 32 * gb);
+  EXPECT_DOUBLE_EQ(verdict.placement->vcpus, 0.9 * 8);
+  EXPECT_EQ(verdict.placement->memory_bytes, 288 * gb / 10);
+}
+
+TEST(Placement, APodStartedToRescueItsDataFitsBesideWhatTookItsGpus) {
+  auto full = host("h", "NVIDIA A40", 1, 1);
+  full.vcpus_free = 3.2;
+  full.memory_free = 128 * gb / 10;
+  auto rescue = wants("p", 0, {});
+  rescue.rescue = true;
+  rescue.bound_to = HostId("h");
+  const auto verdict = fit(rescue, {full});
+  ASSERT_TRUE(verdict.placement);
+  EXPECT_DOUBLE_EQ(verdict.placement->vcpus, 2);
+  EXPECT_EQ(verdict.placement->memory_bytes, 4 * gb);
 }
 
 TEST(Placement, TypesAreTakenInTheOrderGivenWhenThatIsAsked) {

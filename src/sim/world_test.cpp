@@ -294,7 +294,7 @@ TEST_F(WorldTest, AContainerThatEndsIsStartedAgainAndThePodSaysSo) {
   const auto id = create(R"({"imageName":"team/short:1"})");
   world.run_for(8s);
   EXPECT_EQ(status(id), "running");
-  EXPECT_EQ(reason(id), "container_restarting");
+  EXPECT_EQ(reason(id), "container_exited");
   EXPECT_FALSE(text(pod(id).at("reason").as_object(), "until").empty()) << "says when it is tried again";
   world.run_for(5min);
   EXPECT_GE(pod(id).at("containers").as_array()[0].at("restarts").as_int64(), 2);
@@ -308,9 +308,9 @@ TEST_F(WorldTest, ARestartPolicyOfNeverLetsItRest) {
   const auto bad = create(R"({"imageName":"team/bad:1","restartPolicy":"never"})");
   world.run_for(1min);
   EXPECT_EQ(status(good), "stopped");
-  EXPECT_EQ(reason(good), "container_finished");
+  EXPECT_EQ(reason(good), "container_ended_at_once");
   EXPECT_EQ(status(bad), "failed");
-  EXPECT_EQ(reason(bad), "container_failed");
+  EXPECT_EQ(reason(bad), "container_exited");
   EXPECT_EQ(world.database().value<int>("SELECT COUNT(*) FROM host_gpus WHERE pod IS NOT NULL"), 0);
   world.crash_agent(world.hosts().front());
   world.restart_agent(world.hosts().front());
@@ -431,7 +431,9 @@ TEST_F(WorldTest, WhatHappenedToAPodCanBeRead) {
   EXPECT_EQ(verb(id, "stop"), 200);
   world.run_for(20s);
   std::vector<std::string> kinds;
-  const auto events = boost::json::parse(world.call(Method::get, "/v1/pods/" + id + "/events").body);
+  const auto answer = world.call(Method::get, "/v1/pods/" + id + "/events");
+  ASSERT_EQ(answer.status, 200) << answer.body;
+  const auto events = boost::json::parse(answer.body);
   for (const auto& event : events.as_array()) {
     kinds.push_back(text(event.as_object(), "kind"));
     EXPECT_TRUE(event.at("reason").is_object()) << "every change has a reason";
