@@ -21,7 +21,8 @@ struct AccountSettings {
   Duration session_life = 30 * 24h;  // ... or was begun this long ago
   Duration one_time_login_life = 24h;
   PasswordCost password_cost;
-  int api_keys_max = 200;  // per workspace
+  int api_keys_max = 200;  // per workspace; pods' own are not counted
+  int sessions_max = 50;   // per account; one more ends the longest unused
 };
 
 struct Bootstrap {

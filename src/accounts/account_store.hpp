@@ -71,7 +71,7 @@ class AccountStore {
 
   // Ends the longest unused ones of the account beyond `keep`, then begins one.
   void insert_session(const SessionId& id, const std::string& digest, const Membership& in, const AccountId& account,
-                      Time now);
+                      int keep, Time now);
   void delete_session(const std::string& digest);
   void delete_sessions(const AccountId& account, const std::optional<SessionId>& except);
   std::int64_t delete_old_sessions(Time last_seen_before, Time created_before, int limit);
