@@ -10,12 +10,12 @@ constexpr std::pair<Method, std::string_view> methods[] = {
     {Method::patch, "PATCH"}, {Method::del, "DELETE"}, {Method::options, "OPTIONS"},
 };
 
-bool same_name(std::string_view a, std::string_view b) {
+}  // namespace
+
+bool same_header_name(std::string_view a, std::string_view b) {
   const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; };
   return std::equal(a.begin(), a.end(), b.begin(), b.end(), [&](char x, char y) { return lower(x) == lower(y); });
 }
-
-}  // namespace
 
 std::string_view method_text(Method method) { return methods[static_cast<std::size_t>(method)].second; }
 
@@ -26,18 +26,18 @@ std::optional<Method> method_from_text(std::string_view text) {
 }
 
 void Headers::set(std::string_view name, std::string value) {
-  std::erase_if(lines_, [&](const auto& line) { return same_name(line.first, name); });
+  std::erase_if(lines_, [&](const auto& line) { return same_header_name(line.first, name); });
   lines_.emplace_back(std::string(name), std::move(value));
 }
 
 std::string_view Headers::get(std::string_view name) const {
   for (const auto& [header, value] : lines_)
-    if (same_name(header, name)) return value;
+    if (same_header_name(header, name)) return value;
   return {};
 }
 
 bool Headers::has(std::string_view name) const {
-  return std::any_of(lines_.begin(), lines_.end(), [&](const auto& line) { return same_name(line.first, name); });
+  return std::any_of(lines_.begin(), lines_.end(), [&](const auto& line) { return same_header_name(line.first, name); });
 }
 
 // Callbacks are called without the lock, so that they may use the stream.

@@ -1,6 +1,7 @@
 // Requests and answers as plain data: what a handler sees. No socket, no Beast; the simulator makes them by hand.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -20,6 +21,8 @@ namespace gyre::http {
 enum class Method { get, head, post, put, patch, del, options };
 std::string_view method_text(Method method);  // "GET"
 std::optional<Method> method_from_text(std::string_view text);
+
+bool same_header_name(std::string_view a, std::string_view b);  // "host" is "Host"
 
 // Header names are case-insensitive; order is kept; a name may stand more than once.
 class Headers {
@@ -123,7 +126,7 @@ class Later {
  public:
   void complete(Response response);                        // the first one counts
   void when_done(std::function<void(Response)> receiver);  // the connection's side; at once if it is there already
-  bool abandoned = false;                                  // nobody waits any more; the handler may give up
+  std::atomic<bool> abandoned = false;  // nobody waits any more, set by the connection's thread; the handler may give up
 
  private:
   std::unique_ptr<Response> response_;
@@ -138,6 +141,7 @@ struct Response {
   std::string body;
   std::shared_ptr<Stream> stream;  // instead of body
   std::shared_ptr<Later> later;    // instead of all of it
+  std::string route;               // filled by the router: the pattern that matched, "/v1/pods/{id}"; names the metrics
 };
 
 int status_of(ErrorCode code);
