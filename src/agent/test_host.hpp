@@ -129,10 +129,13 @@ class Host {
     return std::any_of(pods.begin(), pods.end(), [&](const auto& facts) { return facts.pod.str() == id; });
   }
   link::PodPhase phase(const std::string& id) const { return pod(id).phase; }
-  std::optional<engine::Container> container(const std::string& pod, const std::string& name = "main") const {
+  // Never null: an empty one, and a failure, when there is none.
+  std::shared_ptr<const engine::Container> container(const std::string& pod, const std::string& name = "main") const {
     for (const auto& one : engine.containers())
-      if (label_of(one, label::pod) == pod && label_of(one, label::container) == name) return one;
-    return std::nullopt;
+      if (label_of(one, label::pod) == pod && label_of(one, label::container) == name)
+        return std::make_shared<engine::Container>(one);
+    ADD_FAILURE() << pod << " has no container " << name;
+    return std::make_shared<engine::Container>();
   }
   std::vector<engine::Container> containers_of(const std::string& pod) const {
     auto all = engine.containers();
