@@ -33,24 +33,14 @@ BOOST_DESCRIBE_STRUCT(JoinRequest, (), (token, csr, hostname))
 struct JoinAnswer {
   HostId hostId;
   std::string certificate, ca;
-  std::string agentsAddress;  // HOST:PORT, or several with commas
+  std::vector<std::string> agentsAddresses;  // HOST:PORT each
 };
-BOOST_DESCRIBE_STRUCT(JoinAnswer, (), (hostId, certificate, ca, agentsAddress))
+BOOST_DESCRIBE_STRUCT(JoinAnswer, (), (hostId, certificate, ca, agentsAddresses))
 
 struct Problem {
   std::optional<std::string> title, detail, fix;
 };
 BOOST_DESCRIBE_STRUCT(Problem, (), (title, detail, fix))
-
-std::vector<std::string> split(const std::string& list) {
-  std::vector<std::string> out;
-  for (std::size_t start = 0; start <= list.size();) {
-    const auto end = std::min(list.find(',', start), list.size());
-    if (end > start) out.push_back(list.substr(start, end - start));
-    start = end + 1;
-  }
-  return out;
-}
 
 // HOST of http(s)://HOST[:PORT][/...], with the brackets of an IPv6 address.
 std::string host_of(std::string_view url) {
@@ -158,7 +148,7 @@ Result<Identity> join(const JoinOptions& options, Time now) {
 
   auto said = json::decode<JoinAnswer>(answer.body, json::UnknownKeys::ignore);
   const auto authority = link::read_certificate(said ? said->ca : std::string());
-  if (!said || !authority || said->hostId.empty() || split(said->agentsAddress).empty())
+  if (!said || !authority || said->hostId.empty() || said->agentsAddresses.empty())
     return refused("its answer cannot be read", "check that " + options.server + " is the address of a Gyre server");
   // Whoever sits in between may have the token, but cannot make an authority with this fingerprint.
   if (!authority->fingerprint.starts_with(token.ca_fingerprint))
@@ -169,7 +159,7 @@ Result<Identity> join(const JoinOptions& options, Time now) {
 
   Identity identity{.host = said->hostId,
                     .credentials = {.key_pem = made.key_pem, .certificate_pem = said->certificate, .ca_pem = said->ca},
-                    .servers = split(said->agentsAddress)};
+                    .servers = said->agentsAddresses};
   for (auto& server : identity.servers) server = reachable(server, options.server);
   TRY(store_identity(options.data_dir, identity));
   return identity;

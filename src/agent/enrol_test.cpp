@@ -26,7 +26,7 @@ class JoinServer {
  public:
   explicit JoinServer(const std::filesystem::path& folder, bool tls = false)
       : authority(link::Authority::open(folder, wall_clock()).value()),
-        token(link::make_join_token(std::string(32, 's'), authority.fingerprint()).text) {
+        token(link::make_join_token(std::string(43, 's'), authority.fingerprint()).text) {
     std::string certificate, key;
     if (tls) {
       const auto made = authority.ensure_server_certificate("https", {"127.0.0.1"}, wall_clock()).value();
@@ -50,7 +50,7 @@ class JoinServer {
 
   link::Authority authority;
   std::string token;
-  std::string agents_address = "gyre.example.com:7443";
+  std::vector<std::string> agents_addresses{"gyre.example.com:7443"};
   bool spent = false;
   std::function<void(json::object&)> tamper;
   std::unique_ptr<http::CannedServer> server;
@@ -64,7 +64,7 @@ class JoinServer {
     json::object answer{{"hostId", "h7"},
                         {"certificate", authority.sign(body.at("csr").as_string(), HostId("h7"), wall_clock()).value()},
                         {"ca", authority.certificate_pem()},
-                        {"agentsAddress", agents_address}};
+                        {"agentsAddresses", json::array(agents_addresses.begin(), agents_addresses.end())}};
     if (tamper) tamper(answer);
     return http::canned(201, json::serialize(answer));
   }
@@ -148,7 +148,7 @@ TEST_F(Enrol, OverHttpsTheTokenVouchesForAServerWithACertificateOfItsOwn) {
 TEST_F(Enrol, OverHttpsATokenOfAnotherInstallationIsNotEvenShown) {
   JoinServer server(folder / "pki", true);
   auto options = server.options(folder / "agent");
-  options.token = link::make_join_token(std::string(32, 's'), std::string(64, 'a')).text;
+  options.token = link::make_join_token(std::string(43, 's'), std::string(64, 'a')).text;
   const auto joined = join(options, wall_clock());
   ASSERT_FALSE(joined);
   EXPECT_EQ(joined.error().reason, Reason::server_not_trusted);
@@ -180,7 +180,7 @@ TEST_F(Enrol, NoOneJoinsUnderARunningAgent) {
 TEST_F(Enrol, AServerThatListensEverywhereIsReachedWhereItsApiWas) {
   for (const auto* everywhere : {"0.0.0.0:7443", "[::]:7443", ":7443"}) {
     JoinServer server(folder / "pki");
-    server.agents_address = std::string("a.example.com:1,") + everywhere;
+    server.agents_addresses = {"a.example.com:1", everywhere};
     auto options = server.options(folder / "agent");
     options.replace = true;
     const auto joined = join(options, wall_clock());
@@ -195,7 +195,7 @@ TEST_F(Enrol, WhatIsNoGyreServerIsSaidSo) {
   });
   JoinOptions options;
   options.server = server.url();
-  options.token = link::make_join_token(std::string(32, 's'), std::string(64, 'a')).text;
+  options.token = link::make_join_token(std::string(43, 's'), std::string(64, 'a')).text;
   options.data_dir = folder / "agent";
   const auto joined = join(options, wall_clock());
   ASSERT_FALSE(joined);

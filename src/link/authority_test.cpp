@@ -145,15 +145,15 @@ TEST_F(AuthorityTest, AnotherAuthorityMeansAnotherServerCertificate) {
 }
 
 TEST(JoinTokenTest, CarriesTheBeginningOfTheFingerprint) {
-  const auto made = make_join_token(std::string(32, '\xFF'), std::string(64, 'a'));
-  EXPECT_EQ(made.text, "gjt_" + std::string(42, '_') + "8_aaaaaaaaaaaaaaaa") << "also with '_' in the secret";
+  const auto made = make_join_token(std::string(43, '_'), std::string(64, 'a'));
+  EXPECT_EQ(made.text, "gjt_" + std::string(43, '_') + "_aaaaaaaaaaaaaaaa") << "also with '_' in the secret";
   const auto parsed = parse_join_token(made.text);
   ASSERT_TRUE(parsed);
   EXPECT_EQ(parsed->ca_fingerprint, "aaaaaaaaaaaaaaaa");
 }
 
 TEST(JoinTokenTest, AnythingElseIsRefused) {
-  const auto good = make_join_token(std::string(32, 'x'), std::string(64, 'a')).text;
+  const auto good = make_join_token(std::string(43, 'x'), std::string(64, 'a')).text;
   for (const auto& text : {std::string(), good.substr(1), good + "a", good.substr(0, good.size() - 1) + "g",
                            std::string("rpa_") + good.substr(4), good.substr(0, 10) + "!" + good.substr(11)})
     EXPECT_FALSE(parse_join_token(text)) << text;

@@ -16,7 +16,7 @@ struct JoinToken {
   std::string ca_fingerprint;  // 16 lower-case hex digits
 };
 
-// `secret`: 32 random bytes. `ca_fingerprint`: Authority::fingerprint().
+// `secret`: 43 random characters of A-Z a-z 0-9 - _ (at least 200 bits). `ca_fingerprint`: Authority::fingerprint().
 JoinToken make_join_token(std::string_view secret, std::string_view ca_fingerprint);
 
 Result<JoinToken> parse_join_token(std::string_view text);  // error: join_token_malformed
