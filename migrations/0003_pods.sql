@@ -15,6 +15,7 @@ CREATE TABLE pods (
   wish TEXT NOT NULL,                    -- JSON, pods/pod_wish.hpp
   seen TEXT NOT NULL,                    -- JSON, the last facts worth keeping
   host_name TEXT NOT NULL,               -- podHostId
+  key_sealed TEXT NOT NULL,              -- its own API key (RUNPOD_API_KEY), sealed: orders carry it, api_keys has the digest
   queue_order BIGINT,                    -- place in the queue, while queued
   created_at BIGINT NOT NULL,
   state_changed_at BIGINT NOT NULL,

@@ -66,5 +66,20 @@ TEST(SecretsTest, DigestAndBase64) {
   EXPECT_FALSE(equal_in_constant_time("x", "xy"));
 }
 
+TEST(SecretsTest, WhatIsSealedOpensWithItsKeyAlone) {
+  const std::string key(32, 'k'), nonce(24, 'n');
+  const auto sealed = seal(key, nonce, "password");
+  EXPECT_EQ(sealed.find("password"), std::string::npos);
+  EXPECT_EQ(unseal(key, sealed), "password");
+  EXPECT_EQ(unseal(key, seal(key, nonce, "")), "");
+  EXPECT_FALSE(unseal(std::string(32, 'x'), sealed));
+  for (std::size_t i = 0; i < sealed.size(); ++i) {
+    auto changed = sealed;
+    changed[i] = changed[i] == 'A' ? 'B' : 'A';
+    EXPECT_NE(unseal(key, changed), "password") << i;
+  }
+  EXPECT_FALSE(unseal(key, ""));
+}
+
 }  // namespace
 }  // namespace gyre

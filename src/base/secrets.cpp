@@ -43,4 +43,24 @@ std::optional<std::string> from_base64url(std::string_view text) {
   return out;
 }
 
+std::string seal(std::string_view key, std::string_view nonce, std::string_view plain) {
+  CHECK(key.size() == crypto_secretbox_KEYBYTES && nonce.size() == crypto_secretbox_NONCEBYTES);
+  std::string boxed(plain.size() + crypto_secretbox_MACBYTES, '\0');
+  crypto_secretbox_easy(reinterpret_cast<unsigned char*>(boxed.data()), reinterpret_cast<const unsigned char*>(plain.data()), plain.size(),
+                        reinterpret_cast<const unsigned char*>(nonce.data()), reinterpret_cast<const unsigned char*>(key.data()));
+  return base64url(std::string(nonce) + boxed);
+}
+
+std::optional<std::string> unseal(std::string_view key, std::string_view sealed) {
+  CHECK(key.size() == crypto_secretbox_KEYBYTES);
+  const auto bytes = from_base64url(sealed);
+  if (!bytes || bytes->size() < crypto_secretbox_NONCEBYTES + crypto_secretbox_MACBYTES) return std::nullopt;
+  std::string plain(bytes->size() - crypto_secretbox_NONCEBYTES - crypto_secretbox_MACBYTES, '\0');
+  const auto* nonce = reinterpret_cast<const unsigned char*>(bytes->data());
+  if (crypto_secretbox_open_easy(reinterpret_cast<unsigned char*>(plain.data()), nonce + crypto_secretbox_NONCEBYTES,
+                                 bytes->size() - crypto_secretbox_NONCEBYTES, nonce, reinterpret_cast<const unsigned char*>(key.data())) != 0)
+    return std::nullopt;
+  return plain;
+}
+
 }  // namespace gyre

@@ -166,6 +166,7 @@ struct Pod {
   std::string wish;  // JSON of PodWish
   std::string seen = "{}";
   std::string host_name;
+  std::string key_sealed;
   std::optional<std::int64_t> queue_order;
   Time created_at{};
   Time state_changed_at{};
@@ -173,7 +174,7 @@ struct Pod {
   std::int64_t version = 0;
 };
 BOOST_DESCRIBE_STRUCT(Pod, (), (id, workspace, account, name, state, reason, reason_args, reason_until, generation, run, host, zero_gpu,
-                                wish, seen, host_name, queue_order, created_at, state_changed_at, started_at, version))
+                                wish, seen, host_name, key_sealed, queue_order, created_at, state_changed_at, started_at, version))
 
 // Why a pod is in the state it is in; kept with it and shown in the reader's language.
 struct Because {

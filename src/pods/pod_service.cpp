@@ -105,7 +105,7 @@ link::PodOrder PodService::make_order(const Pod& pod, const HostId& host) const 
   // The variables every pod sees (contracts 5.1). Those of addresses and ports are added by the agent, which knows them.
   std::map<std::string, std::string> ours{
       {"RUNPOD_POD_ID", pod.id.str()},
-      {"RUNPOD_API_KEY", config_.key_for(pod.id)},
+      {"RUNPOD_API_KEY", config_.unseal(pod.key_sealed)},
       {"RUNPOD_POD_HOSTNAME", pod.host_name},
       {"RUNPOD_GPU_COUNT", std::to_string(spec.gpus.size())},
       {"RUNPOD_CPU_COUNT", std::to_string(std::max(1, static_cast<int>(std::lround(spec.vcpus))))},
@@ -235,8 +235,8 @@ Result<Pod> PodService::create(const Caller& caller, const CreatePod& input) {
     pod.host_name = pod.id.str() + "-";
     for (int i = 0; i < 8; ++i) pod.host_name += hex[core_.random().below(16)];
     pod.created_at = pod.state_changed_at = core_.now();
+    pod.key_sealed = config_.seal(config_.make_key(pod.workspace, pod.account, pod.id));
     store_.insert(pod);
-    config_.key_made(pod, config_.key_for(pod.id));
     pod.queue_order = store_.next_queue_order();
     TRY(move(pod, PodEvent::deploy, {Reason::waiting_for_placement, {}, {}}));
     capacity_changed();
@@ -404,7 +404,7 @@ Result<> PodService::remove(const Caller& caller, const PodId& id) {
     if (wish_from_text(pod.wish).locked) return fail(Reason::pod_locked, {{"pod", id.str()}});
     const auto host = pod.host ? hosts_.store().find(*pod.host) : std::nullopt;
     const bool on_a_host = host && host->state != HostState::retired;
-    config_.key_ended(id);
+    config_.revoke_keys(id);
     TRY(move(pod, on_a_host ? PodEvent::remove : PodEvent::remove_now, {Reason::deleted_by_user, {}, {}}));
     if (on_a_host) {
       order(pod);

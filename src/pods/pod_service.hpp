@@ -21,11 +21,10 @@
 namespace gyre {
 
 struct PodConfig {
-  // The pod's own API key (RUNPOD_API_KEY). Derived, not random, so that an order can be made again at any time while
-  // only its digest is stored. `key_made` and `key_ended` keep the table of keys; called within the task.
-  std::function<std::string(const PodId&)> key_for;
-  std::function<void(const Pod&, const std::string& key)> key_made;
-  std::function<void(const PodId&)> key_ended;
+  // The pod's own API key (RUNPOD_API_KEY), made with it and revoked with it; within the task. Only its digest is in the
+  // table of keys; the pod keeps it sealed, so that its order can be made again at any time.
+  std::function<std::string(const WorkspaceId&, const AccountId&, const PodId&)> make_key;
+  std::function<void(const PodId&)> revoke_keys;
   Seal seal;
   std::function<std::string(const std::string& sealed)> unseal;
   std::string data_center = "LOCAL";

@@ -2,14 +2,14 @@
 
 #define POD_COLUMNS                                                                                                      \
   "id, workspace, account, name, state, reason, reason_args, reason_until, generation, run, host, zero_gpu, wish, seen, " \
-  "host_name, queue_order, created_at, state_changed_at, started_at, version"
+  "host_name, key_sealed, queue_order, created_at, state_changed_at, started_at, version"
 
 namespace gyre {
 
 void PodStore::insert(const Pod& p) {
-  db_.exec("INSERT INTO pods (" POD_COLUMNS ") VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,$20)", p.id,
+  db_.exec("INSERT INTO pods (" POD_COLUMNS ") VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,$20,$21)", p.id,
            p.workspace, p.account, p.name, p.state, p.reason, p.reason_args, p.reason_until, p.generation, p.run, p.host, p.zero_gpu, p.wish,
-           p.seen, p.host_name, p.queue_order, p.created_at, p.state_changed_at, p.started_at, p.version);
+           p.seen, p.host_name, p.key_sealed, p.queue_order, p.created_at, p.state_changed_at, p.started_at, p.version);
 }
 
 void PodStore::update(Pod& p) {

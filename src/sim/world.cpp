@@ -1,0 +1,427 @@
+#include "sim/world.hpp"
+
+#include <gtest/gtest.h>
+
+#include <boost/json.hpp>
+
+#include "accounts/account_routes.hpp"
+#include "base/check.hpp"
+#include "base/secrets.hpp"
+#include "events/event_routes.hpp"
+#include "fleet/host_routes.hpp"
+#include "pods/pod_routes.hpp"
+
+namespace gyre::sim {
+namespace {
+
+const std::string installation_key(32, 's');  // the simulated installation's key file
+
+// GPUs that the engine can see and account for, so that giving one out twice is noticed there.
+class Gpus final : public engine::GpuProbe {
+ public:
+  Gpus(const std::string& host, int count, const std::string& type) {
+    for (int i = 0; i < count; ++i) list_.push_back({"GPU-" + host + "-" + std::to_string(i), i, type, 48'000'000'000, "", false});
+  }
+  std::vector<engine::Gpu> gpus() override { return list_; }
+  std::vector<engine::GpuReading> read() override { return {}; }
+  std::optional<engine::GpuDriver> driver() override { return engine::GpuDriver{"535.129.03", "12.2"}; }
+
+ private:
+  std::vector<engine::Gpu> list_;
+};
+
+}  // namespace
+
+struct World::Machine {
+  Machine(World& in, std::string called, HostOptions wanted)
+      : world(in), name(std::move(called)), options(wanted), gpus(name, wanted.gpus, wanted.gpu_type),
+        engine(in.runtime, in.registry), journal(db::open("sqlite::memory:")) {}
+
+  World& world;
+  std::string name;
+  HostOptions options;
+  HostId id;
+  Gpus gpus;
+  engine::FakeEngine engine;
+  std::unique_ptr<db::Connection> journal;
+  std::unique_ptr<AgentEnd> end;
+  std::unique_ptr<agent::Agent> agent;
+  int boots = 1;
+  int next_port = 20'000;
+  bool cut = false;
+  bool away = false;             // the machine has no power
+  std::uint64_t connection = 0;  // 0: none; messages of an older one do not arrive, as with TCP
+  std::uint64_t connections = 0;
+  std::set<std::string> crashed;  // containers the test ended itself
+};
+
+// The server's end of every link.
+class World::ServerEnd final : public link::AgentLink {
+ public:
+  explicit ServerEnd(World& world) : world_(world) {}
+
+  void send(const HostId& host, link::ServerMessage message) override {
+    auto& to = world_.machine(host);
+    if (to.connection == 0) return;
+    world_.deliver([&to, connection = to.connection, message = std::move(message)] {
+      if (to.connection == connection && to.agent) to.agent->server_said(message);
+    });
+  }
+  bool connected(const HostId& host) const override { return world_.machine(host).connection != 0; }
+  void disconnect(const HostId& host) override {
+    auto& to = world_.machine(host);
+    world_.runtime.post([this, &to] { world_.disconnect(to); });
+  }
+
+ private:
+  World& world_;
+};
+
+struct World::Server {
+  explicit Server(World& in)
+      : world(in), core(in.runtime, *in.db_), events(core), feed(core, events), link(in), hosts(core, events, link, fleet_config()),
+        accounts(core, {.password_cost = {.passes = 1, .memory_bytes = 8192}}), pods(core, events, hosts, link, pod_config()),
+        router(core, [this](const http::Request& request) { return accounts.authenticate(request); }) {
+    router.add(pod_routes(pods, hosts, events, json::UnknownKeys::refuse));
+    router.add(host_routes(hosts, json::UnknownKeys::refuse, "http://sim", "CA", {"sim:1"}));
+    router.add(account_routes(accounts));
+    router.add(event_routes(feed));
+  }
+
+  FleetConfig fleet_config() {
+    FleetConfig config;
+    config.ca_digest = "0123456789abcdef";
+    config.sign = [](const std::string& csr, const HostId& host) -> Result<SignedIdentity> {
+      return SignedIdentity{"certificate of " + host.str(), sha256_hex(csr + host.str())};
+    };
+    return config;
+  }
+  PodConfig pod_config() {
+    PodConfig config;
+    config.make_key = [this](const WorkspaceId& w, const AccountId& a, const PodId& p) { return accounts.make_pod_key(w, a, p); };
+    config.revoke_keys = [this](const PodId& pod) { accounts.revoke_pod_keys(pod); };
+    config.seal = [this](const std::string& plain) { return seal(installation_key, core.random().bytes(24), plain); };
+    config.unseal = [](const std::string& sealed) { return unseal(installation_key, sealed).value(); };
+    return config;
+  }
+
+  World& world;
+  Core core;
+  Events events;
+  EventFeed feed;
+  ServerEnd link;
+  HostService hosts;
+  AccountService accounts;
+  PodService pods;
+  http::Router router;
+  Alive alive;
+};
+
+// One agent's end.
+class World::AgentEnd final : public link::ServerLink {
+ public:
+  AgentEnd(World& world, Machine& from) : world_(world), from_(from) {}
+
+  void send(link::AgentMessage message) override {
+    if (from_.connection == 0) return;
+    world_.deliver([this, connection = from_.connection, message = std::move(message)] {
+      if (from_.connection != connection || !world_.server_) return;
+      auto& server = *world_.server_;
+      server.core.post("an agent said", [&server, id = from_.id, message] { server.hosts.agent_said(id, message); });
+    });
+  }
+  bool connected() const override { return from_.connection != 0; }
+
+ private:
+  World& world_;
+  Machine& from_;
+};
+
+World::World(std::uint64_t seed, LinkFaults faults)
+    : runtime(seed), dice(seed ^ 0x5eed), seed_(seed), faults_(faults), db_(db::open("sqlite::memory:")) {
+  db::migrate(*db_);
+  restart_server();
+  auto& server = *server_;
+  server.core.post("first start", [this, &server] {
+    const auto made = server.accounts.bootstrap();
+    Caller admin{made.account, made.workspace, Scope::read_write, true, {}, {}, {}};
+    const auto key = server.accounts.make_api_key(admin, "admin", Scope::read_write);
+    CHECK(key);
+    admin_key_ = key->secret;
+  });
+  runtime.run_for(1ms);
+  CHECK(!admin_key_.empty());
+}
+
+// The agents and the server go first: what they still wait for in the runtime must find them gone, not destroyed halfway.
+World::~World() {
+  for (auto& machine : machines_) machine->agent.reset();
+  server_.reset();
+}
+
+void World::deliver(std::function<void()> arrive) {
+  const auto once = [&](const std::function<void()>& message) {
+    if (dice.chance(faults_.drop)) return;
+    runtime.after(Duration(static_cast<std::int64_t>(dice.below(static_cast<std::uint64_t>(faults_.latency_max.count()) + 1))), message);
+  };
+  once(arrive);
+  if (dice.chance(faults_.duplicate)) once(arrive);
+}
+
+World::Machine& World::machine(const HostId& host) const {
+  for (const auto& machine : machines_)
+    if (machine->id == host) return *machine;
+  ADD_FAILURE() << "no machine " << host.str();
+  std::abort();
+}
+
+engine::FakeEngine& World::engine(const HostId& host) { return machine(host).engine; }
+bool World::agent_is_up(const HostId& host) const { return machine(host).agent != nullptr; }
+PodService& World::pods() { return server_->pods; }
+
+std::vector<HostId> World::hosts() const {
+  std::vector<HostId> out;
+  for (const auto& machine : machines_) out.push_back(machine->id);
+  return out;
+}
+
+HostId World::add_host(const std::string& name, HostOptions options) {
+  auto made = std::make_unique<Machine>(*this, name, options);
+  const auto token = call(http::Method::post, "/v1/hosts/tokens", "{}");
+  EXPECT_EQ(token.status, 201) << token.body;
+  const auto secret = boost::json::parse(token.body).as_object()["token"];
+  const auto joined = call(http::Method::post, "/v1/hosts/join",
+                           boost::json::serialize(boost::json::object{{"token", secret}, {"csr", "csr of " + name}, {"hostname", name}}));
+  EXPECT_EQ(joined.status, 201) << joined.body;
+  made->id = HostId(std::string(boost::json::parse(joined.body).as_object()["hostId"].as_string()));
+  made->end = std::make_unique<AgentEnd>(*this, *made);
+  machines_.push_back(std::move(made));
+  start_agent(*machines_.back());
+  run_for(15s);
+  return machines_.back()->id;
+}
+
+void World::start_agent(Machine& at) {
+  agent::AgentConfig config;
+  config.host = at.id;
+  config.facts.hostname = at.name;
+  config.facts.architecture = "x86_64";
+  config.facts.agent_version = "sim";
+  config.facts.boot_id = at.name + "-boot-" + std::to_string(at.boots);
+  config.facts.public_address = "203.0.113.7";
+  config.facts.cpus = at.options.cpus;
+  config.facts.memory_bytes = at.options.memory_bytes;
+  config.facts.disk_bytes = at.options.disk_bytes;
+  agent::HostTools tools;
+  tools.free_port = [&at](const std::string&) { return at.next_port > 60'000 ? at.next_port = 20'000 : at.next_port++; };
+  tools.accepts = [&at](const std::string&, int port) { return at.engine.accepts(port); };
+  tools.disk_free_bytes = [&at] { return at.options.disk_bytes; };
+  at.agent = std::make_unique<agent::Agent>(runtime, at.engine, at.gpus, *at.journal, config, std::move(tools));
+  at.agent->start(*at.end);
+  connect(at);
+}
+
+// Agents dial, and dial again for ever.
+void World::connect(Machine& at) {
+  if (at.connection != 0 || !at.agent || at.cut || at.away || !server_) return;
+  at.connection = ++at.connections;
+  auto& server = *server_;
+  server.core.post("agent connected", [&server, id = at.id] { server.hosts.agent_connected(id); });
+  at.agent->server_connected();
+}
+
+void World::disconnect(Machine& at) {
+  if (at.connection == 0) return;
+  at.connection = 0;
+  if (server_) {
+    auto& server = *server_;
+    server.core.post("agent disconnected", [&server, id = at.id] { server.hosts.agent_disconnected(id); });
+  }
+  if (at.agent) at.agent->server_disconnected();
+  // The wait before the next try, as the real client does it, jittered.
+  const Duration wait(static_cast<std::int64_t>(1000 + dice.below(4000)));
+  runtime.after(wait, [this, &at] { connect(at); });
+}
+
+void World::crash_server() {
+  for (auto& at : machines_) disconnect(*at);
+  server_.reset();
+}
+
+void World::restart_server() {
+  CHECK(!server_);
+  server_ = std::make_unique<Server>(*this);
+  for (auto& at : machines_) runtime.after(Duration(static_cast<std::int64_t>(1000 + dice.below(4000))), [this, at = at.get()] { connect(*at); });
+}
+
+void World::crash_agent(const HostId& host) {
+  auto& at = machine(host);
+  at.agent.reset();  // before its link: a process that is gone notices nothing
+  disconnect(at);
+}
+
+void World::restart_agent(const HostId& host) {
+  auto& at = machine(host);
+  if (!at.agent && !at.away) start_agent(at);
+}
+
+void World::cut_link(const HostId& host, bool cut) {
+  auto& at = machine(host);
+  at.cut = cut;
+  if (cut)
+    disconnect(at);
+  else
+    connect(at);
+}
+
+void World::lose_journal(const HostId& host) {
+  auto& at = machine(host);
+  CHECK(!at.agent);
+  at.journal = db::open("sqlite::memory:");
+}
+
+void World::reboot_host(const HostId& host, Duration away) {
+  auto& at = machine(host);
+  if (at.away) return;
+  at.agent.reset();
+  disconnect(at);
+  at.engine.reboot(away);
+  at.away = true;
+  ++at.boots;
+  runtime.after(away, [this, &at] {
+    at.away = false;
+    if (!at.agent) start_agent(at);
+  });
+}
+
+void World::crash_container(const HostId& host, const std::string& container, int exit_code) {
+  machine(host).crashed.insert(container);
+  machine(host).engine.crash_container(container, exit_code);
+}
+
+void World::heal() {
+  faults_ = {};
+  if (!server_) restart_server();
+  registry.up();
+  for (auto& at : machines_) {
+    at->engine.set_faults({});
+    at->engine.up();
+    at->engine.fill_host_disk(false);
+    at->cut = false;
+    if (!at->away && !at->agent) start_agent(*at);
+    connect(*at);
+  }
+}
+
+http::Response World::call(http::Method method, const std::string& target, const std::string& body, const std::string& key) {
+  if (!server_) return {.status = 0};
+  http::Request request;
+  request.method = method;
+  const auto question = target.find('?');
+  request.path = target.substr(0, question);
+  if (question != std::string::npos) request.query = http::Query::parse(target.substr(question + 1)).value();
+  request.headers.set("Authorization", "Bearer " + (key.empty() ? admin_key_ : key));
+  if (!body.empty()) request.headers.set("Content-Type", "application/json");
+  request.body = body;
+  request.remote_address = "127.0.0.1";
+  auto answer = std::make_shared<std::optional<http::Response>>();
+  auto& server = *server_;
+  server.core.post(
+      "request",
+      [&server, request, answer] {
+        auto response = std::make_shared<http::Response>(server.router.dispatch(request));
+        server.core.after_commit([answer, response] { *answer = *response; });
+      },
+      [answer] { *answer = http::Response{.status = 500}; });
+  for (int steps = 0; !*answer && steps < 100'000; ++steps) runtime.step();
+  CHECK(answer->has_value());
+  return **answer;
+}
+
+std::string World::new_key(Scope scope) {
+  const auto made = call(http::Method::post, "/v1/apikeys",
+                         std::string(R"({"name":"k","scope":")") + (scope == Scope::read ? "READ" : "READ_WRITE") + "\"}");
+  EXPECT_EQ(made.status, 201) << made.body;
+  return std::string(boost::json::parse(made.body).as_object()["key"].as_string());
+}
+
+std::string World::stranger_key() {
+  std::string secret;
+  auto& server = *server_;
+  server.core.post("another person", [&] {
+    const auto at = server.core.now();
+    database().exec("INSERT INTO accounts (id, name, is_operator, status, created_at) VALUES ('stranger', 'stranger', 0, 'active', $1)", at);
+    database().exec("INSERT INTO workspaces (id, kind, name, created_at) VALUES ('elsewhere', 'personal', 'elsewhere', $1)", at);
+    database().exec("INSERT INTO memberships (workspace, account, role, created_at) VALUES ('elsewhere', 'stranger', 'admin', $1)", at);
+    Caller caller{AccountId("stranger"), WorkspaceId("elsewhere"), Scope::read_write, false, {}, {}, {}};
+    secret = server.accounts.make_api_key(caller, "k", Scope::read_write)->secret;
+  });
+  runtime.run_for(1ms);
+  return secret;
+}
+
+std::set<std::pair<std::string, std::string>> World::running_pods() const {
+  std::set<std::pair<std::string, std::string>> out;
+  for (const auto& at : machines_)
+    for (const auto& container : at->engine.running())
+      if (const auto pod = container.labels.find("gyre.pod"); pod != container.labels.end()) out.insert({pod->second, at->id.str()});
+  return out;
+}
+
+void World::check() {
+  const auto where = "seed " + std::to_string(seed_) + ": ";
+  // A GPU is in the hands of one pod, in the engines and in the table.
+  for (const auto& at : machines_)
+    for (const auto& [gpu, holders] : at->engine.gpu_holders()) {
+      std::set<std::string> pods;
+      for (const auto& holder : holders) pods.insert(at->engine.container(holder)->labels["gyre.pod"]);
+      EXPECT_LE(pods.size(), 1u) << where << gpu << " is in two pods";
+    }
+  // A pod runs on one host.
+  std::map<std::string, std::set<std::string>> hosts_of;
+  for (const auto& [pod, host] : running_pods()) hosts_of[pod].insert(host);
+  for (const auto& [pod, on] : hosts_of) EXPECT_EQ(on.size(), 1u) << where << "pod " << pod << " runs on two hosts";
+  // A container that ends was told to by an order that is in the table, ended by itself, or lost its machine.
+  std::map<std::string, Pod> table;
+  for (const auto& at : machines_) {
+    std::map<std::string, std::int64_t> run_of;
+    for (const auto& run : at->engine.history()) {
+      const auto& pod_id = run.labels.at("gyre.pod");
+      const auto number = std::stoll(run.labels.at("gyre.run"));
+      auto& highest = run_of[pod_id];
+      EXPECT_GE(number, highest) << where << "pod " << pod_id << " was started by an order of an old generation";
+      highest = std::max(highest, static_cast<std::int64_t>(number));
+      if (run.end != engine::FakeEnd::stopped && run.end != engine::FakeEnd::killed && run.end != engine::FakeEnd::removed) continue;
+      auto row = table.find(pod_id);
+      if (row == table.end()) {
+        const auto found = PodStore(*db_).find(PodId(pod_id));
+        if (!found) {
+          ADD_FAILURE() << where << "a container of pod " << pod_id << " ran, and the table knows no such pod";
+          continue;
+        }
+        row = table.emplace(pod_id, *found).first;
+      }
+      const auto& pod = row->second;
+      const bool wanted = ordered(pod.state) == link::Desired::running && pod.run == number && pod.host == at->id;
+      // Companions of a container that died are started again with it.
+      const bool companion = wanted && std::any_of(at->engine.history().begin(), at->engine.history().end(), [&](const auto& other) {
+        return other.labels.at("gyre.pod") == pod_id && other.labels.at("gyre.run") == run.labels.at("gyre.run") && other.ended &&
+               *other.ended <= *run.ended && other.end != engine::FakeEnd::stopped && other.end != engine::FakeEnd::killed;
+      });
+      EXPECT_TRUE(!wanted || companion) << where << "a healthy container of pod " << pod_id << " (run " << number << ", " << enum_text(run.end)
+                                        << ") was ended without an order; the pod is " << enum_text(pod.state);
+    }
+  }
+  // The table agrees with itself.
+  const auto twice = db_->all<std::string>("SELECT pod FROM allocations GROUP BY pod HAVING COUNT(*) > 1");
+  EXPECT_TRUE(twice.empty()) << where << "two allocations of one pod";
+  for (const auto& pod : db_->all<std::string>(
+           "SELECT g.pod FROM host_gpus g JOIN pods p ON p.id = g.pod WHERE p.state IN ('queued','stopped','failed','deleted') OR p.host <> g.host"))
+    ADD_FAILURE() << where << "pod " << pod << " holds a GPU and should not";
+  const auto over = db_->all<std::string>(
+      "SELECT h.id FROM hosts h JOIN allocations a ON a.host = h.id GROUP BY h.id, h.cpus, h.memory_bytes "
+      "HAVING SUM(a.vcpus) > h.cpus + 0.001 OR SUM(a.memory_bytes) > h.memory_bytes");
+  EXPECT_TRUE(over.empty()) << where << "host " << (over.empty() ? "" : over.front()) << " has given more than it has";
+}
+
+}  // namespace gyre::sim

@@ -1,0 +1,469 @@
+// What a user or an operator would notice, through the API, in the simulated world.
+#include "sim/world.hpp"
+
+#include <gtest/gtest.h>
+
+#include <boost/json.hpp>
+
+namespace gyre::sim {
+namespace {
+
+using http::Method;
+
+boost::json::object json_of(const http::Response& response) { return boost::json::parse(response.body).as_object(); }
+std::string text(const boost::json::object& object, const char* key) {
+  const auto* value = object.if_contains(key);
+  return value && value->is_string() ? std::string(value->as_string()) : std::string();
+}
+
+class WorldTest : public testing::Test {
+ protected:
+  World world{1};
+
+  void image(const std::string& name, engine::FakeProgram program = {}) {
+    world.registry.push(name, {.program = engine::fake_program(std::move(program))});
+  }
+  std::string create(const std::string& body) {
+    const auto made = world.call(Method::post, "/v1/pods", body);
+    EXPECT_EQ(made.status, 201) << made.body;
+    return made.status == 201 ? text(json_of(made), "id") : "";
+  }
+  boost::json::object pod(const std::string& id) { return json_of(world.call(Method::get, "/v1/pods/" + id)); }
+  std::string status(const std::string& id) { return text(pod(id), "status"); }
+  std::string reason(const std::string& id) {
+    const auto shown = pod(id);
+    return shown.at("reason").is_object() ? text(shown.at("reason").as_object(), "code") : "";
+  }
+  engine::Container container_of(const std::string& id) {
+    for (const auto& host : world.hosts())
+      for (const auto& container : world.engine(host).running())
+        if (container.labels.at("gyre.pod") == id) return container;
+    ADD_FAILURE() << "no container of " << id << " runs";
+    return {};
+  }
+  int verb(const std::string& id, const std::string& what) { return world.call(Method::post, "/v1/pods/" + id + "/" + what).status; }
+  void TearDown() override { world.check(); }
+};
+
+TEST_F(WorldTest, ACreatedPodRunsOnAHostThatFits) {
+  image("team/train:1");
+  world.add_host("h1");
+  const auto id = create(R"({"name":"train","imageName":"team/train:1","gpuCount":2,"gpuTypeIds":["NVIDIA A40"],"env":{"A":"1"}})");
+  world.run_for(20s);
+  const auto shown = pod(id);
+  EXPECT_EQ(text(shown, "status"), "running");
+  EXPECT_EQ(text(shown, "desiredStatus"), "RUNNING");
+  EXPECT_EQ(shown.at("gpu").at("count").as_int64(), 2);
+  const auto host = world.hosts().front();
+  const auto spec = world.engine(host).spec(container_of(id).id);
+  ASSERT_TRUE(spec);
+  EXPECT_EQ(spec->gpus.size(), 2u);
+  EXPECT_EQ(spec->env.at("A"), "1");
+  EXPECT_EQ(spec->env.at("RUNPOD_POD_ID"), id);
+  EXPECT_EQ(spec->env.at("RUNPOD_GPU_COUNT"), "2");
+  // The pod's own key works, and for this pod only.
+  const auto key = spec->env.at("RUNPOD_API_KEY");
+  EXPECT_EQ(world.call(Method::get, "/v1/pods/" + id, "", key).status, 200);
+  EXPECT_NE(world.call(Method::get, "/v1/pods", "", key).status, 200);
+}
+
+TEST_F(WorldTest, AnotherWorkspaceSeesNothing) {
+  image("team/train:1");
+  world.add_host("h1");
+  const auto id = create(R"({"imageName":"team/train:1"})");
+  const auto key = world.stranger_key();
+  EXPECT_EQ(world.call(Method::get, "/v1/pods/" + id, "", key).status, 404);
+  EXPECT_EQ(world.call(Method::post, "/v1/pods/" + id + "/stop", "", key).status, 404);
+  EXPECT_EQ(world.call(Method::del, "/v1/pods/" + id, "", key).status, 404);
+  EXPECT_EQ(world.call(Method::get, "/v1/pods", "", key).body, "[]");
+  EXPECT_EQ(world.call(Method::get, "/v1/hosts", "", key).status, 403);
+}
+
+TEST_F(WorldTest, AStoppedPodKeepsItsVolumeLosesItsDiskAndFreesItsGpus) {
+  image("team/train:1");
+  const auto host = world.add_host("h1", {.gpus = 1});
+  const auto id = create(R"({"imageName":"team/train:1","volumeInGb":10})");
+  world.run_for(20s);
+  auto& engine = world.engine(host);
+  engine.write_file(container_of(id).id, "/workspace/kept", "yes");
+  engine.write_file(container_of(id).id, "/root/lost", "yes");
+  EXPECT_EQ(verb(id, "stop"), 200);
+  world.run_for(20s);
+  EXPECT_EQ(status(id), "stopped");
+  EXPECT_TRUE(world.running_pods().empty());
+  const auto other = create(R"({"imageName":"team/train:1","volumeInGb":0})");
+  world.run_for(20s);
+  EXPECT_EQ(status(other), "running");
+  // Its GPU is taken: it is told so, and may start without.
+  const auto refused = world.call(Method::post, "/v1/pods/" + id + "/start");
+  EXPECT_EQ(refused.status, 409) << refused.body;
+  EXPECT_EQ(text(json_of(refused), "code"), "gpu_taken");
+  EXPECT_EQ(verb(id, "start?gpuCount=0"), 200);
+  world.run_for(20s);
+  EXPECT_EQ(status(id), "running");
+  EXPECT_EQ(engine.read_file(container_of(id).id, "/workspace/kept"), "yes");
+  EXPECT_FALSE(engine.read_file(container_of(id).id, "/root/lost"));
+  // Once the GPU is free it has it again.
+  EXPECT_EQ(verb(id, "stop"), 200);
+  EXPECT_EQ(world.call(Method::del, "/v1/pods/" + other).status, 204);
+  world.run_for(20s);
+  EXPECT_EQ(verb(id, "start"), 200);
+  world.run_for(20s);
+  EXPECT_EQ(engine.spec(container_of(id).id)->gpus.size(), 1u);
+}
+
+TEST_F(WorldTest, ADeletedPodIsGoneWithItsVolume) {
+  image("team/train:1");
+  const auto host = world.add_host("h1");
+  const auto id = create(R"({"imageName":"team/train:1","volumeInGb":10})");
+  world.run_for(20s);
+  EXPECT_EQ(world.call(Method::del, "/v1/pods/" + id).status, 204);
+  EXPECT_EQ(world.call(Method::get, "/v1/pods/" + id).status, 404);
+  world.run_for(30s);
+  EXPECT_TRUE(world.engine(host).containers().empty());
+  EXPECT_TRUE(world.engine(host).volumes().empty());
+  EXPECT_EQ(world.database().value<int>("SELECT COUNT(*) FROM allocations"), 0);
+}
+
+TEST_F(WorldTest, AnUnknownImageFailsWithTheRegistrysWords) {
+  world.add_host("h1");
+  const auto id = create(R"({"imageName":"team/nothing:1"})");
+  world.run_for(2min);
+  EXPECT_EQ(status(id), "failed");
+  EXPECT_EQ(reason(id), "image_not_found");
+}
+
+TEST_F(WorldTest, ACommandThatCannotStartFailsAndIsNamed) {
+  image("team/train:1", {.cannot_start = "exec: \"nosuchcmd\": executable file not found in $PATH"});
+  world.add_host("h1");
+  const auto id = create(R"({"imageName":"team/train:1","dockerStartCmd":["nosuchcmd"]})");
+  world.run_for(2min);
+  EXPECT_EQ(status(id), "failed");
+  EXPECT_NE(text(pod(id).at("reason").as_object(), "text").find("nosuchcmd"), std::string::npos);
+}
+
+TEST_F(WorldTest, APodThatFitsNowhereWaitsWithEachHostsReason) {
+  image("team/train:1");
+  world.add_host("h1", {.gpus = 1});
+  world.add_host("h2", {.gpus = 2, .gpu_type = "NVIDIA L4"});
+  const auto id = create(R"({"imageName":"team/train:1","gpuCount":2,"gpuTypeIds":["NVIDIA A40"]})");
+  world.run_for(1min);
+  const auto shown = pod(id);
+  EXPECT_EQ(text(shown, "status"), "queued");
+  const auto& queue = shown.at("queue").as_object();
+  EXPECT_EQ(queue.at("position").as_int64(), 1);
+  EXPECT_FALSE(queue.at("possible").as_bool());
+  ASSERT_EQ(queue.at("hosts").as_array().size(), 2u);
+  std::set<std::string> codes;
+  for (const auto& host : queue.at("hosts").as_array()) codes.insert(text(host.at("reason").as_object(), "code"));
+  EXPECT_EQ(codes, (std::set<std::string>{"gpu_too_few", "gpu_type_absent"}));
+}
+
+TEST_F(WorldTest, TheQueueIsFirstComeFirstServed) {
+  image("team/train:1");
+  world.add_host("h1", {.gpus = 1});
+  std::vector<std::string> ids;
+  for (int i = 0; i < 4; ++i) ids.push_back(create(R"({"imageName":"team/train:1","volumeInGb":0})"));
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    world.run_for(20s);
+    for (std::size_t j = i; j < ids.size(); ++j) EXPECT_EQ(status(ids[j]), j == i ? "running" : "queued") << i << " " << j;
+    EXPECT_EQ(world.call(Method::del, "/v1/pods/" + ids[i]).status, 204);
+  }
+}
+
+TEST_F(WorldTest, ADryRunSaysWhereAndMakesNothing) {
+  image("team/train:1");
+  world.add_host("h1");
+  const auto run = json_of(world.call(Method::post, "/v1/pods?dryRun=true", R"({"imageName":"team/train:1"})"));
+  EXPECT_TRUE(run.at("fits").as_bool());
+  EXPECT_EQ(text(run, "hostName"), "h1");
+  EXPECT_EQ(world.call(Method::get, "/v1/pods").body, "[]");
+  const auto no = json_of(world.call(Method::post, "/v1/pods?dryRun=true", R"({"imageName":"team/train:1","gpuCount":9})"));
+  EXPECT_FALSE(no.at("fits").as_bool());
+}
+
+TEST_F(WorldTest, WrongFieldsAreNamed) {
+  const auto wrong = [&](const std::string& body, const std::string& field) {
+    const auto answer = world.call(Method::post, "/v1/pods", body);
+    EXPECT_EQ(answer.status, 400) << body << answer.body;
+    EXPECT_EQ(text(json_of(answer), "field"), field) << body;
+  };
+  wrong(R"({})", "imageName");
+  wrong(R"({"imageName":"A b"})", "imageName");
+  wrong(R"({"imageName":"a","ports":["22/tcp","x/http"]})", "ports[1]");
+  wrong(R"({"imageName":"a","env":{"1":"x"}})", "env.1");
+  wrong(R"({"imageName":"a","gpuCount":-1})", "gpuCount");
+  wrong(R"({"imageName":"a","gpuCount":"two"})", "gpuCount");
+  wrong(R"({"imageName":"a","computeType":"TPU"})", "computeType");
+  wrong(R"({"imageName":"a","volumeMountPath":"workspace"})", "volumeMountPath");
+  wrong(R"({"imageName":"a","restartPolicy":"sometimes"})", "restartPolicy");
+  wrong(R"({"imageName":"a","containers":[{"name":"main","imageName":"a"}]})", "containers[0].name");
+  wrong(R"({"imageName":"a","dockerStartCmd":["a",1]})", "dockerStartCmd[1]");
+  wrong(R"({"imageName":"a","minCudaVersion":"twelve"})", "minCudaVersion");
+  wrong(R"({"imageName":"a","nosuchfield":1})", "nosuchfield");
+  EXPECT_EQ(world.call(Method::get, "/v1/pods").body, "[]");
+}
+
+TEST_F(WorldTest, ACrashOfTheServerStopsNothingAndTheStateIsRightAfter) {
+  image("team/train:1");
+  world.add_host("h1");
+  const auto id = create(R"({"imageName":"team/train:1"})");
+  world.run_for(20s);
+  const auto before = container_of(id);
+  world.crash_server();
+  world.run_for(10min);
+  EXPECT_EQ(container_of(id).id, before.id);
+  world.restart_server();
+  world.run_for(20s);
+  EXPECT_EQ(status(id), "running");
+  EXPECT_EQ(container_of(id).id, before.id);
+  EXPECT_EQ(container_of(id).started_at, before.started_at);
+}
+
+TEST_F(WorldTest, ACrashOfTheAgentStopsNothing) {
+  image("team/train:1");
+  const auto host = world.add_host("h1");
+  const auto id = create(R"({"imageName":"team/train:1"})");
+  world.run_for(20s);
+  const auto before = container_of(id);
+  world.crash_agent(host);
+  world.run_for(2min);
+  EXPECT_EQ(status(id), "host_lost");
+  EXPECT_EQ(reason(id), "host_silent");
+  world.restart_agent(host);
+  world.run_for(30s);
+  EXPECT_EQ(status(id), "running");
+  EXPECT_EQ(container_of(id).id, before.id);
+  EXPECT_EQ(container_of(id).started_at, before.started_at);
+}
+
+TEST_F(WorldTest, AnAgentThatLostItsJournalAdoptsWhatRuns) {
+  image("team/train:1");
+  const auto host = world.add_host("h1");
+  const auto id = create(R"({"imageName":"team/train:1"})");
+  world.run_for(20s);
+  const auto before = container_of(id);
+  world.crash_agent(host);
+  world.lose_journal(host);
+  world.restart_agent(host);
+  world.run_for(1min);
+  EXPECT_EQ(status(id), "running");
+  EXPECT_EQ(container_of(id).id, before.id);
+}
+
+TEST_F(WorldTest, ATerminationAskedWhileTheHostIsAwayHappensWhenItIsBack) {
+  image("team/train:1");
+  const auto host = world.add_host("h1");
+  const auto id = create(R"({"imageName":"team/train:1"})");
+  world.run_for(20s);
+  world.cut_link(host, true);
+  world.run_for(2min);
+  EXPECT_EQ(status(id), "host_lost");
+  EXPECT_EQ(world.running_pods().size(), 1u) << "work goes on while the host is away";
+  EXPECT_EQ(world.call(Method::del, "/v1/pods/" + id).status, 204);
+  EXPECT_EQ(world.call(Method::get, "/v1/pods/" + id).status, 404);
+  world.run_for(20min);
+  EXPECT_EQ(world.running_pods().size(), 1u);
+  world.cut_link(host, false);
+  world.run_for(1min);
+  EXPECT_TRUE(world.running_pods().empty());
+}
+
+TEST_F(WorldTest, AfterAPowerLossThePodRunsAgainWithItsVolumeAndWithoutItsDisk) {
+  image("team/train:1");
+  const auto host = world.add_host("h1");
+  const auto id = create(R"({"imageName":"team/train:1","volumeInGb":5,"dockerStartCmd":["train","--epochs","9"]})");
+  world.run_for(20s);
+  auto& engine = world.engine(host);
+  engine.write_file(container_of(id).id, "/workspace/kept", "yes");
+  engine.write_file(container_of(id).id, "/root/lost", "yes");
+  world.reboot_host(host, 5min);
+  world.run_for(3min);
+  EXPECT_EQ(status(id), "host_lost");
+  world.run_for(3min);
+  EXPECT_EQ(status(id), "running");
+  const auto container = container_of(id);
+  EXPECT_EQ(engine.read_file(container.id, "/workspace/kept"), "yes");
+  EXPECT_FALSE(engine.read_file(container.id, "/root/lost"));
+  EXPECT_EQ(engine.spec(container.id)->command, (std::vector<std::string>{"train", "--epochs", "9"}));
+}
+
+TEST_F(WorldTest, AContainerThatEndsIsStartedAgainAndThePodSaysSo) {
+  image("team/short:1", {.exits_after = 2s, .exit_code = 7});
+  world.add_host("h1");
+  const auto id = create(R"({"imageName":"team/short:1"})");
+  world.run_for(8s);
+  EXPECT_EQ(status(id), "running");
+  EXPECT_EQ(reason(id), "container_restarting");
+  EXPECT_FALSE(text(pod(id).at("reason").as_object(), "until").empty()) << "says when it is tried again";
+  world.run_for(5min);
+  EXPECT_GE(pod(id).at("containers").as_array()[0].at("restarts").as_int64(), 2);
+}
+
+TEST_F(WorldTest, ARestartPolicyOfNeverLetsItRest) {
+  image("team/good:1", {.exits_after = 2s});
+  image("team/bad:1", {.exits_after = 2s, .exit_code = 3});
+  world.add_host("h1");
+  const auto good = create(R"({"imageName":"team/good:1","restartPolicy":"never"})");
+  const auto bad = create(R"({"imageName":"team/bad:1","restartPolicy":"never"})");
+  world.run_for(1min);
+  EXPECT_EQ(status(good), "stopped");
+  EXPECT_EQ(reason(good), "container_finished");
+  EXPECT_EQ(status(bad), "failed");
+  EXPECT_EQ(reason(bad), "container_failed");
+  EXPECT_EQ(world.database().value<int>("SELECT COUNT(*) FROM host_gpus WHERE pod IS NOT NULL"), 0);
+  world.crash_agent(world.hosts().front());
+  world.restart_agent(world.hosts().front());
+  world.run_for(1min);
+  EXPECT_TRUE(world.running_pods().empty()) << "what has ended does not start again with the agent";
+}
+
+TEST_F(WorldTest, ARestartGivesNewContainersAndKeepsTheVolume) {
+  image("team/train:1");
+  const auto host = world.add_host("h1");
+  const auto id = create(R"({"imageName":"team/train:1","volumeInGb":5})");
+  world.run_for(20s);
+  const auto before = container_of(id);
+  world.engine(host).write_file(before.id, "/workspace/kept", "yes");
+  EXPECT_EQ(verb(id, "restart"), 200);
+  world.run_for(20s);
+  EXPECT_EQ(status(id), "running");
+  EXPECT_NE(container_of(id).id, before.id);
+  EXPECT_EQ(world.engine(host).read_file(container_of(id).id, "/workspace/kept"), "yes");
+}
+
+TEST_F(WorldTest, AChangeOfNameTouchesNothingAndAChangeOfEnvironmentResets) {
+  image("team/train:1");
+  const auto host = world.add_host("h1");
+  const auto id = create(R"({"imageName":"team/train:1"})");
+  world.run_for(20s);
+  const auto before = container_of(id);
+  EXPECT_EQ(world.call(Method::patch, "/v1/pods/" + id, R"({"name":"other","locked":true})").status, 200);
+  world.run_for(20s);
+  EXPECT_EQ(container_of(id).id, before.id);
+  EXPECT_EQ(verb(id, "stop"), 409) << "locked";
+  EXPECT_EQ(world.call(Method::del, "/v1/pods/" + id).status, 409);
+  EXPECT_EQ(world.call(Method::patch, "/v1/pods/" + id, R"({"env":{"B":"2"},"locked":false})").status, 200);
+  world.run_for(20s);
+  EXPECT_NE(container_of(id).id, before.id);
+  EXPECT_EQ(world.engine(host).spec(container_of(id).id)->env.at("B"), "2");
+}
+
+TEST_F(WorldTest, VerbsThatAreNotPossibleAreRefusedAndThePossibleOnesNamed) {
+  image("team/train:1");
+  world.add_host("h1");
+  const auto id = create(R"({"imageName":"team/train:1"})");
+  world.run_for(20s);
+  const auto refused = world.call(Method::post, "/v1/pods/" + id + "/start");
+  EXPECT_EQ(refused.status, 409);
+  EXPECT_NE(text(json_of(refused), "detail").find("stop, "), std::string::npos) << refused.body;
+  EXPECT_EQ(verb(id, "stop"), 200);
+  world.run_for(20s);
+  EXPECT_EQ(verb(id, "stop"), 409);
+  EXPECT_EQ(verb(id, "restart"), 409);
+}
+
+TEST_F(WorldTest, AnEngineThatIsDownIsNotTheEndOfAnything) {
+  image("team/train:1");
+  const auto host = world.add_host("h1");
+  const auto id = create(R"({"imageName":"team/train:1"})");
+  world.run_for(20s);
+  const auto before = container_of(id);
+  world.engine(host).down();
+  world.run_for(3min);
+  EXPECT_EQ(status(id), "running");
+  const auto shown = json_of(world.call(Method::get, "/v1/hosts/" + host.str()));
+  EXPECT_FALSE(shown.at("engine").at("reachable").as_bool());
+  world.engine(host).up();
+  world.run_for(1min);
+  EXPECT_EQ(status(id), "running");
+  EXPECT_EQ(container_of(id).id, before.id);
+}
+
+TEST_F(WorldTest, ADrainedHostKeepsItsPodsAndTakesNoNewOnes) {
+  image("team/train:1");
+  const auto host = world.add_host("h1");
+  const auto id = create(R"({"imageName":"team/train:1","volumeInGb":5})");
+  world.run_for(20s);
+  EXPECT_EQ(world.call(Method::post, "/v1/hosts/" + host.str() + "/drain").status, 200);
+  const auto other = create(R"({"imageName":"team/train:1"})");
+  world.run_for(30s);
+  EXPECT_EQ(status(id), "running");
+  EXPECT_EQ(status(other), "queued");
+  EXPECT_EQ(world.call(Method::post, "/v1/hosts/" + host.str() + "/undrain").status, 200);
+  world.run_for(30s);
+  EXPECT_EQ(status(other), "running");
+}
+
+TEST_F(WorldTest, ARetiredHostFailsItsPodsAndItsGpusAreForgotten) {
+  image("team/train:1");
+  const auto host = world.add_host("h1");
+  const auto id = create(R"({"imageName":"team/train:1","volumeInGb":5})");
+  world.run_for(20s);
+  EXPECT_EQ(world.call(Method::del, "/v1/hosts/" + host.str()).status, 409);
+  world.reboot_host(host, 100h);
+  world.run_for(2min);
+  EXPECT_EQ(world.call(Method::del, "/v1/hosts/" + host.str() + "?force=true").status, 204);
+  EXPECT_EQ(status(id), "failed");
+  EXPECT_EQ(reason(id), "host_gone_for_good");
+  EXPECT_EQ(world.call(Method::del, "/v1/pods/" + id).status, 204);
+}
+
+TEST_F(WorldTest, APodOfTwoContainersIsOneThing) {
+  image("team/web:1");
+  image("team/side:1");
+  const auto host = world.add_host("h1");
+  const auto id = create(R"({"imageName":"team/web:1","ports":["8000/http"],"containers":[{"name":"side","imageName":"team/side:1"}]})");
+  world.run_for(20s);
+  EXPECT_EQ(status(id), "running");
+  EXPECT_EQ(pod(id).at("containers").as_array().size(), 2u);
+  EXPECT_EQ(world.engine(host).running().size(), 2u);
+  EXPECT_EQ(verb(id, "stop"), 200);
+  world.run_for(20s);
+  EXPECT_TRUE(world.engine(host).running().empty());
+}
+
+TEST_F(WorldTest, WhatHappenedToAPodCanBeRead) {
+  image("team/train:1");
+  world.add_host("h1");
+  const auto id = create(R"({"imageName":"team/train:1"})");
+  world.run_for(20s);
+  EXPECT_EQ(verb(id, "stop"), 200);
+  world.run_for(20s);
+  std::vector<std::string> kinds;
+  const auto events = boost::json::parse(world.call(Method::get, "/v1/pods/" + id + "/events").body);
+  for (const auto& event : events.as_array()) {
+    kinds.push_back(text(event.as_object(), "kind"));
+    EXPECT_TRUE(event.at("reason").is_object()) << "every change has a reason";
+  }
+  EXPECT_EQ(kinds, (std::vector<std::string>{"pod.queued", "pod.provisioning", "pod.running", "pod.stopping", "pod.stopped"}));
+}
+
+TEST_F(WorldTest, ListsAreFilteredSortedAndPaged) {
+  image("team/train:1");
+  for (const char* name : {"b", "c", "a"}) create(std::string(R"({"imageName":"team/train:1","name":")") + name + "\"}");
+  const auto names = [&](const std::string& query) {
+    std::string out;
+    const auto answer = world.call(Method::get, "/v1/pods" + query);
+    EXPECT_EQ(answer.status, 200) << answer.body;
+    const auto pods = boost::json::parse(answer.body);
+    for (const auto& pod : pods.as_array()) out += text(pod.as_object(), "name");
+    return out;
+  };
+  EXPECT_EQ(names("?sort=name"), "abc");
+  EXPECT_EQ(names("?name=c"), "c");
+  EXPECT_EQ(names("?status=running"), "");
+  EXPECT_EQ(names("?computeType=CPU"), "");
+  EXPECT_EQ(world.call(Method::get, "/v1/pods?sort=age").status, 400);
+  std::string all, cursor;
+  for (int page = 0; page < 3; ++page) {
+    const auto answer = world.call(Method::get, "/v1/pods?sort=name&limit=1" + (cursor.empty() ? "" : "&cursor=" + cursor));
+    all += text(boost::json::parse(answer.body).as_array().at(0).as_object(), "name");
+    cursor = std::string(answer.headers.get("X-Next-Cursor"));
+  }
+  EXPECT_EQ(all, "abc");
+  EXPECT_TRUE(cursor.empty());
+}
+
+}  // namespace
+}  // namespace gyre::sim
