@@ -18,8 +18,8 @@ namespace {
 using engine::Container;
 using engine::ContainerState;
 
-constexpr Duration report_soon{100};            // changes that come together are told together
-constexpr Duration progress_soon{1000};         // how far a pull is changes all the time
+constexpr Duration report_soon{100};     // changes that come together are told together
+constexpr Duration progress_soon{1000};  // how far a pull is changes all the time
 constexpr Duration engine_retry_first{200}, engine_retry_max{5000};
 constexpr Duration trouble_first{2000}, trouble_max{60000};
 constexpr Duration give_up_after{15 * 60 * 1000};  // of what may get better by itself, while the pod has never run
@@ -48,8 +48,10 @@ bool may_pass(Reason reason) {
     case Reason::engine_refused:
     case Reason::no_free_host_port:
     case Reason::agent_journal_unwritable:
-    case Reason::unavailable: return true;
-    default: return false;
+    case Reason::unavailable:
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -282,8 +284,8 @@ Agent::Impl::Impl(Runtime& runtime, engine::Engine& engine, engine::GpuProbe& gp
   after_reboot(config_.facts.boot_id);
 }
 
-// The host restarted: what ran went down with it, and starts again from the image with its volume. What had ended
-// before stays as it is.
+// The host restarted: what ran went down with it, and starts again from the image with its volume. What had
+// ended before stays as it is.
 void Agent::Impl::after_reboot(const std::string& boot_id) {
   if (boot_id.empty()) return;
   const auto before = journal_.fact("boot_id");
@@ -330,7 +332,8 @@ void Agent::Impl::said(const link::ServerMessage& message) {
 std::int64_t Agent::Impl::generation_floor(const PodId& id) const {
   std::int64_t floor = -1;
   const auto count = [&](const Container& container) {
-    if (label_of(container, label::pod) == id.str()) floor = std::max(floor, number_label(container, label::generation));
+    if (label_of(container, label::pod) == id.str())
+      floor = std::max(floor, number_label(container, label::generation));
   };
   for (const auto& container : strays_) count(container);
   if (const auto found = floors_.find(id); found != floors_.end()) floor = std::max(floor, found->second.generation);
@@ -363,7 +366,8 @@ bool Agent::Impl::accept(const link::PodOrder& order) {
   }
   const auto known = pods_.find(id);
   if (known != pods_.end() && order.generation == known->second->order.generation) {
-    if (!(order == known->second->order)) log::error("two different orders of one generation; the first one stands", about);
+    if (!(order == known->second->order))
+      log::error("two different orders of one generation; the first one stands", about);
     return false;
   }
   const auto gone = floors_.find(id);
@@ -490,8 +494,10 @@ void Agent::Impl::look_at_all() {
   const auto asked_at = ++clock_;
   engine_.list(labels(), alive_.guard([this, asked_at](Result<std::vector<Container>> all) {
     looking_at_all_ = false;
-    if (all) seen_all(std::move(*all), asked_at);
-    else engine_lost(all.error());
+    if (all)
+      seen_all(std::move(*all), asked_at);
+    else
+      engine_lost(all.error());
     if (std::exchange(look_at_all_again_, false)) look_at_all();
   }));
 }
@@ -510,8 +516,10 @@ void Agent::Impl::seen_all(std::vector<Container> all, std::uint64_t asked_at) {
   std::vector<Container> strays;
   for (auto& container : all) {
     const PodId id(label_of(container, label::pod));
-    if (pods_.contains(id)) by_pod[id].push_back(std::move(container));
-    else strays.push_back(std::move(container));
+    if (pods_.contains(id))
+      by_pod[id].push_back(std::move(container));
+    else
+      strays.push_back(std::move(container));
   }
   const auto names = [](const std::vector<Container>& containers) {
     std::vector<std::string> out;
@@ -547,7 +555,8 @@ void Agent::Impl::seen_all(std::vector<Container> all, std::uint64_t asked_at) {
   retire_if_done();
 
   const auto old = runtime_.now() - forget_after;
-  if (std::erase_if(floors_, [&](const auto& floor) { return floor.second.forgotten_at && *floor.second.forgotten_at < old; })) {
+  if (std::erase_if(floors_,
+                    [&](const auto& floor) { return floor.second.forgotten_at && *floor.second.forgotten_at < old; })) {
     try {
       journal_.drop_forgotten(old);
     } catch (const db::DbError& problem) {
@@ -588,8 +597,10 @@ void Agent::Impl::watch_events() {
   auto event = alive_.guard([this, stream](const engine::ContainerEvent& heard) {
     if (stream != event_stream_) return;
     const auto pod = heard.labels.find(label::pod);
-    if (pod != heard.labels.end() && pods_.contains(PodId(pod->second))) kick(PodId(pod->second));
-    else look_at_all();
+    if (pod != heard.labels.end() && pods_.contains(PodId(pod->second)))
+      kick(PodId(pod->second));
+    else
+      look_at_all();
   });
   auto end = alive_.guard([this, stream](const Result<void>&) {
     if (stream != event_stream_) return;
@@ -607,8 +618,10 @@ void Agent::Impl::kick(const PodId& id) {
   const auto found = pods_.find(id);
   if (found == pods_.end()) return;
   auto& pod = *found->second;
-  if (pod.operation != 0 || !listed_ || !reachable_) pod.look_again = true;
-  else look(pod);
+  if (pod.operation != 0 || !listed_ || !reachable_)
+    pod.look_again = true;
+  else
+    look(pod);
 }
 
 // Marks the pod as busy; `then` is called when the engine has answered, unless the pod or the operation is no more.
@@ -693,7 +706,8 @@ void Agent::Impl::step(Pod& pod) {
       case Step::note_stopped:
         if (note(pod, next)) continue;
         return trouble(pod, next.step, {Reason::agent_journal_unwritable, {{"detail", "see the agent's log"}}, {}});
-      default: return carry_out(pod, next);
+      default:
+        return carry_out(pod, next);
     }
   }
 }
@@ -713,7 +727,8 @@ bool Agent::Impl::note(Pod& pod, const Plan& next) {
       const auto* container = pod.find(next.container);
       CHECK(container);
       const auto error = exit_error(*container);
-      log::info("a container ended", {{"pod", pod.order.pod.str()}, {"container", next.container},
+      log::info("a container ended", {{"pod", pod.order.pod.str()},
+                                      {"container", next.container},
                                       {"exit_code", std::to_string(container->exit_code)}});
       auto& restarts = memory.restarts[next.container];
       const Backoff backoff{.first = config_.restart_first, .max = config_.restart_max};
@@ -722,7 +737,9 @@ bool Agent::Impl::note(Pod& pod, const Plan& next) {
         memory.outcome = {pod.order.run, OutcomeKind::exited, error.reason, error.args};
       break;
     }
-    case Step::note_outcome: memory.outcome = next.outcome; break;
+    case Step::note_outcome:
+      memory.outcome = next.outcome;
+      break;
     default:  // note_stopped: the next run, whatever its number, begins with nothing remembered
       memory.started_run = -1;
       memory.rebooted = false;
@@ -758,14 +775,17 @@ void Agent::Impl::carry_out(Pod& pod, const Plan& next) {
   switch (next.step) {
     case Step::rest:
       pod.wake.stop();
-      if (pod.look_again) look(pod);
-      else retire_if_done();
+      if (pod.look_again)
+        look(pod);
+      else
+        retire_if_done();
       return;
     case Step::wait:
       pod.wake.start(std::max(*next.until - runtime_.uptime(), Duration(1)), [this, id = pod.order.pod] { kick(id); });
       if (pod.look_again) look(pod);
       return;
-    case Step::pull: return pull(pod, next.container);
+    case Step::pull:
+      return pull(pod, next.container);
     case Step::make_network: {
       const auto& workspace = pod.order.spec.workspace;
       if (networks_going_.contains(workspace)) {
@@ -774,29 +794,37 @@ void Agent::Impl::carry_out(Pod& pod, const Plan& next) {
       }
       auto with = labels();
       with[label::workspace] = workspace.str();
-      return engine_.create_network(network_name(workspace), with, operation<void>(pod, then_go_on(&Pod::network_ready)));
+      return engine_.create_network(network_name(workspace), with,
+                                    operation<void>(pod, then_go_on(&Pod::network_ready)));
     }
     case Step::make_volume: {
       auto with = labels(pod.order.pod);
       with[label::workspace] = pod.order.spec.workspace.str();
-      return engine_.create_volume(volume_name(pod.order.pod), with, operation<void>(pod, then_go_on(&Pod::volume_ready)));
+      return engine_.create_volume(volume_name(pod.order.pod), with,
+                                   operation<void>(pod, then_go_on(&Pod::volume_ready)));
     }
-    case Step::create: return create(pod, next.container);
-    case Step::start: return start_container(pod, next.container, next.ids.front());
-    case Step::stop: return stop(pod, next.ids);
-    case Step::remove: return engine_.remove(next.ids.front(), operation<void>(pod, look_after));
+    case Step::create:
+      return create(pod, next.container);
+    case Step::start:
+      return start_container(pod, next.container, next.ids.front());
+    case Step::stop:
+      return stop(pod, next.ids);
+    case Step::remove:
+      return engine_.remove(next.ids.front(), operation<void>(pod, look_after));
     case Step::remove_volume:
       return engine_.remove_volume(volume_name(pod.order.pod), operation<void>(pod, then_go_on(&Pod::volume_removed)));
-    case Step::remove_network: return remove_network(pod);
-    default: CHECK(false);
+    case Step::remove_network:
+      return remove_network(pod);
+    default:
+      CHECK(false);
   }
 }
 
-// A step did not work: give up when trying again cannot help, else try again later. Once a pod has run it is never given
-// up: what has become impossible may become possible again, and its volume and its restart policy wait for that.
+// A step did not work: give up when trying again cannot help, else try again later. Once a pod has run it is never
+// given up: what has become impossible may become possible again, and its volume and its restart policy wait for that.
 void Agent::Impl::trouble(Pod& pod, Step what, const Error& error) {
-  log::warn("a step did not work", {{"pod", pod.order.pod.str()}, {"step", std::string(enum_text(what))},
-                                    {"problem", error.message()}});
+  log::warn("a step did not work",
+            {{"pod", pod.order.pod.str()}, {"step", std::string(enum_text(what))}, {"problem", error.message()}});
   const bool again = pod.trouble && pod.trouble->step == what;
   Trouble now{.step = what, .error = error, .attempts = 1, .since = runtime_.uptime()};
   if (again) {
@@ -806,8 +834,9 @@ void Agent::Impl::trouble(Pod& pod, Step what, const Error& error) {
   const bool for_start = what == Step::pull || what == Step::make_network || what == Step::make_volume ||
                          what == Step::create || what == Step::start;
   const bool never_ran = pod.memory.started_run != pod.order.run && !pod.main_runs();
-  const bool hopeless = is_final(error.reason) || (may_pass(error.reason) ? runtime_.uptime() - now.since >= give_up_after
-                                                                          : now.attempts >= attempts_max);
+  const bool hopeless =
+      is_final(error.reason) ||
+      (may_pass(error.reason) ? runtime_.uptime() - now.since >= give_up_after : now.attempts >= attempts_max);
   if (for_start && never_ran && hopeless && pod.wants_to_run()) {
     auto memory = pod.memory;
     memory.outcome = {pod.order.run, OutcomeKind::failed, error.reason, error.args};
@@ -928,9 +957,8 @@ void Agent::Impl::create(Pod& pod, const std::string& name) {
   spec.shm_bytes = order.spec.shm_bytes;
   spec.disk_bytes = order.spec.container_disk_bytes;
   if (order.spec.volume_bytes > 0 && !order.spec.volume_path.empty())
-    spec.mounts.push_back({.kind = engine::Mount::Kind::volume,
-                           .volume = volume_name(order.pod),
-                           .path = order.spec.volume_path});
+    spec.mounts.push_back(
+        {.kind = engine::Mount::Kind::volume, .volume = volume_name(order.pod), .path = order.spec.volume_path});
   spec.labels = labels(order.pod);
   spec.labels[label::container] = name;
   spec.labels[label::run] = std::to_string(order.run);
@@ -1057,15 +1085,17 @@ void Agent::Impl::remove_network(Pod& pod) {
   }
   networks_going_.insert(workspace);
   auto done = operation<void>(pod, [this](Pod& removed, const Result<void>& result) {
-    if (!result && result.error().reason != Reason::network_in_use) return trouble(removed, Step::remove_network, result.error());
+    if (!result && result.error().reason != Reason::network_in_use)
+      return trouble(removed, Step::remove_network, result.error());
     removed.network_settled = true;
     changed();
     go_on(removed);
   });
-  engine_.remove_network(network_name(workspace), alive_.guard([this, workspace, done](const Result<void>& result) mutable {
-    networks_going_.erase(workspace);  // whatever became of the pod meanwhile
-    done(result);
-  }));
+  engine_.remove_network(network_name(workspace),
+                         alive_.guard([this, workspace, done](const Result<void>& result) mutable {
+                           networks_going_.erase(workspace);  // whatever became of the pod meanwhile
+                           done(result);
+                         }));
 }
 
 // ---- GPUs ----
@@ -1146,7 +1176,8 @@ void Agent::Impl::check_health() {
     for (const auto& target : *targets) {
       all = all && target.accepts;
       const auto found = pods_.find(target.pod);
-      if (found == pods_.end() || !found->second->main_runs() || found->second->main()->id != target.container) continue;
+      if (found == pods_.end() || !found->second->main_runs() || found->second->main()->id != target.container)
+        continue;
       if (std::exchange(found->second->accepts, target.accepts) != target.accepts) changed();
     }
     health_hurry_ = !all;

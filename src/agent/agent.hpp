@@ -35,7 +35,8 @@ struct HostTools {
   // What is left for images and containers. Called on a worker thread.
   std::function<std::int64_t()> disk_free_bytes;
 };
-HostTools system_host_tools(std::string disk_path);  // sockets and statvfs; `disk_path`: where the engine keeps its data
+HostTools system_host_tools(
+    std::string disk_path);  // sockets and statvfs; `disk_path`: where the engine keeps its data
 
 class Agent final : public link::ServerEvents {
  public:

@@ -9,8 +9,8 @@ namespace gyre::link {
 BOOST_DESCRIBE_STRUCT(PortOrder, (), (container_port, http))
 BOOST_DESCRIBE_STRUCT(ContainerOrder, (), (name, image, entrypoint, command, env, registry_user, registry_password))
 BOOST_DESCRIBE_STRUCT(PodSpec, (),
-                      (workspace, hostname, containers, ports, gpus, vcpus, memory_bytes, shm_bytes, container_disk_bytes,
-                       volume_bytes, volume_path, restart))
+                      (workspace, hostname, containers, ports, gpus, vcpus, memory_bytes, shm_bytes,
+                       container_disk_bytes, volume_bytes, volume_path, restart))
 BOOST_DESCRIBE_STRUCT(PodOrder, (), (pod, generation, run, desired, spec, stop_grace))
 }  // namespace gyre::link
 
@@ -114,8 +114,9 @@ Journal::Journal(db::Connection& db) : db_(db) {
                       std::to_string(schema_version) + ": it was written by a newer agent");
   if (version == schema_version) return;
   db::transact(db_, [&]() -> Result<> {
-    db_.exec("CREATE TABLE pods (pod TEXT PRIMARY KEY, generation BIGINT NOT NULL, pod_order TEXT, "
-             "memory TEXT NOT NULL, forgotten_at BIGINT)");
+    db_.exec(
+        "CREATE TABLE pods (pod TEXT PRIMARY KEY, generation BIGINT NOT NULL, pod_order TEXT, "
+        "memory TEXT NOT NULL, forgotten_at BIGINT)");
     set_fact("schema_version", std::to_string(schema_version));
     return {};
   });
@@ -123,15 +124,18 @@ Journal::Journal(db::Connection& db) : db_(db) {
 
 std::vector<Journal::Entry> Journal::load(Time now, Duration uptime) const {
   std::vector<Entry> out;
-  for (const auto& row : db_.all<Row>("SELECT pod, generation, pod_order, memory, forgotten_at FROM pods ORDER BY pod")) {
+  for (const auto& row :
+       db_.all<Row>("SELECT pod, generation, pod_order, memory, forgotten_at FROM pods ORDER BY pod")) {
     Entry entry{row.pod, row.generation, {}, {}, row.forgotten_at};
     const auto memory = json::decode<KeptMemory>(row.memory, json::UnknownKeys::ignore);
     if (memory) entry.memory = remember(*memory, now, uptime);
     if (row.pod_order) {
       auto order = json::decode<link::PodOrder>(*row.pod_order, json::UnknownKeys::ignore);
       // Not a reason to stop: its containers are left alone as strays until the server sends the order again.
-      if (order && memory) entry.order = std::move(*order);
-      else log::error("a row of the journal cannot be read", {{"pod", row.pod.str()}});
+      if (order && memory)
+        entry.order = std::move(*order);
+      else
+        log::error("a row of the journal cannot be read", {{"pod", row.pod.str()}});
     }
     out.push_back(std::move(entry));
   }

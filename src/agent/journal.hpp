@@ -1,7 +1,7 @@
-// What the agent must not forget: the last order of each pod, what became of it, and the numbers that only grow. A small
-// SQLite file of its own, with a schema version of its own. It holds registry passwords (a restarted pod must be able to
-// pull), hence mode 0600, which db::open gives it. Losing it is survivable: containers carry labels, and the server
-// sends its orders again.
+// What the agent must not forget: the last order of each pod, what became of it, and the numbers that only grow. A
+// small SQLite file of its own, with a schema version of its own. It holds registry passwords (a restarted pod must be
+// able to pull), hence mode 0600, which db::open gives it. Losing it is survivable: containers carry labels, and the
+// server sends its orders again.
 #pragma once
 
 #include <optional>
@@ -16,8 +16,8 @@ namespace gyre::agent {
 
 class Journal {
  public:
-  // Makes or updates the schema. Throws DbError when a newer agent has written it, or the file cannot be used; so do all
-  // other methods when it cannot be written.
+  // Makes or updates the schema. Throws DbError when a newer agent has written it, or the file cannot be used; so do
+  // all other methods when it cannot be written.
   explicit Journal(db::Connection& db);
 
   struct Entry {
@@ -30,7 +30,7 @@ class Journal {
   std::vector<Entry> load(Time now, Duration uptime) const;
 
   void save(const link::PodOrder& order, const Memory& memory, Time now, Duration uptime);  // one durable row
-  void forget(const PodId& pod, std::int64_t generation, Time now);  // keeps the generation only
+  void forget(const PodId& pod, std::int64_t generation, Time now);                         // keeps the generation only
   void drop_forgotten(Time before);
 
   std::optional<std::string> fact(const std::string& name) const;

@@ -16,8 +16,13 @@ link::PodOrder full_order() {
   order.stop_grace = 2500ms;
   order.spec.workspace = WorkspaceId("w1");
   order.spec.hostname = "2s56cp0pof1rmt-64410065";
-  order.spec.containers = {{"main", "team/train:1", std::vector<std::string>{"sh", "-c"}, std::nullopt,
-                            {{"A", "1"}, {"글", "값 \"x\"\n"}}, "user", "secret"},
+  order.spec.containers = {{"main",
+                            "team/train:1",
+                            std::vector<std::string>{"sh", "-c"},
+                            std::nullopt,
+                            {{"A", "1"}, {"글", "값 \"x\"\n"}},
+                            "user",
+                            "secret"},
                            {"side", "log/ship:2", std::nullopt, std::vector<std::string>{}, {}, "", ""}};
   order.spec.ports = {{8888, true}, {22, false}};
   order.spec.gpus = {"GPU-1", "SIM-h1-0"};

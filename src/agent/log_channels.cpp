@@ -33,8 +33,8 @@ void LogChannels::credit(const link::ChannelCredit& credit) {
   if (found == channels_.end() || credit.bytes <= 0) return;
   auto& channel = found->second;
   // Bounded, so that a confused server cannot make us believe in an unlimited reader.
-  channel.credit = std::min(channel.credit + std::min(credit.bytes, link::channel_window_bytes),
-                            4 * link::channel_window_bytes);
+  channel.credit =
+      std::min(channel.credit + std::min(credit.bytes, link::channel_window_bytes), 4 * link::channel_window_bytes);
   flush(credit.channel);
 }
 
@@ -63,8 +63,8 @@ void LogChannels::advance(std::uint64_t id) {
   if (!channel.backlog.empty()) return;  // first what is left; flush() comes back here
   if (!channel.request.follow) return end(id, {});
   const auto source = find_(channel.request);
-  const bool another_life = !source.container_id.empty() && (source.container_id != channel.container_id ||
-                                                             source.started_at != channel.started_at);
+  const bool another_life = !source.container_id.empty() &&
+                            (source.container_id != channel.container_id || source.started_at != channel.started_at);
   if (another_life) return subscribe(id, source);
   if (!source.will_run) end(id, {});
 }
@@ -84,7 +84,8 @@ void LogChannels::subscribe(std::uint64_t id, const Source& source) {
   channel.streaming = true;
   channel.paused = false;
   const auto stream = channel.stream = ++streams_;
-  auto chunk = alive_.guard([this, id, stream](engine::Output, std::string_view bytes) { on_chunk(id, stream, bytes); });
+  auto chunk =
+      alive_.guard([this, id, stream](engine::Output, std::string_view bytes) { on_chunk(id, stream, bytes); });
   auto ended = alive_.guard([this, id, stream](const Result<void>& result) { on_end(id, stream, result); });
   auto subscription = engine_.logs(source.container_id, options, std::move(chunk), std::move(ended));
   const auto found = channels_.find(id);  // an engine may have called back already
@@ -118,7 +119,8 @@ void LogChannels::flush(std::uint64_t id) {
   auto& channel = channels_.at(id);
   std::size_t sent = 0;
   while (sent < channel.backlog.size() && channel.credit > 0) {
-    const auto size = std::min({channel.backlog.size() - sent, data_bytes_max, static_cast<std::size_t>(channel.credit)});
+    const auto size =
+        std::min({channel.backlog.size() - sent, data_bytes_max, static_cast<std::size_t>(channel.credit)});
     send_(link::ChannelData{id, channel.backlog.substr(sent, size)});
     channel.credit -= static_cast<std::int64_t>(size);
     sent += size;
@@ -127,8 +129,10 @@ void LogChannels::flush(std::uint64_t id) {
   const bool should_pause = channel.credit <= 0;
   if (channel.streaming && should_pause != channel.paused) {
     channel.paused = should_pause;
-    if (channel.subscription && should_pause) channel.subscription->pause();
-    else if (channel.subscription) channel.subscription->resume();
+    if (channel.subscription && should_pause)
+      channel.subscription->pause();
+    else if (channel.subscription)
+      channel.subscription->resume();
   }
   if (!channel.streaming && !channel.container_id.empty()) advance(id);
 }
@@ -146,7 +150,8 @@ void LogChannels::end(std::uint64_t id, std::optional<Error> error) {
 // Later, not now: this may be one of its own callbacks.
 void LogChannels::drop(std::unique_ptr<engine::Subscription> subscription) {
   if (!subscription) return;
-  runtime_.post([dropped = std::shared_ptr<engine::Subscription>(std::move(subscription))]() mutable { dropped.reset(); });
+  runtime_.post(
+      [dropped = std::shared_ptr<engine::Subscription>(std::move(subscription))]() mutable { dropped.reset(); });
 }
 
 }  // namespace gyre::agent

@@ -20,17 +20,17 @@ namespace gyre::agent {
 class LogChannels {
  public:
   static constexpr std::size_t channels_max = 64;
-  static constexpr std::size_t data_bytes_max = 64 * 1024;    // one ChannelData
-  static constexpr std::size_t backlog_bytes_max = 1 << 20;   // what an engine may still hand over after pause()
+  static constexpr std::size_t data_bytes_max = 64 * 1024;   // one ChannelData
+  static constexpr std::size_t backlog_bytes_max = 1 << 20;  // what an engine may still hand over after pause()
 
   // Where a request leads now.
   struct Source {
     bool pod_known = false;
-    bool container_known = false;               // the order names it
-    std::string container_id;                   // of the current run; empty: there is none, or it has never run
+    bool container_known = false;  // the order names it
+    std::string container_id;      // of the current run; empty: there is none, or it has never run
     bool running = false;
     std::optional<Time> started_at;
-    bool will_run = false;                      // it may yet run (again)
+    bool will_run = false;  // it may yet run (again)
   };
   using Find = std::function<Source(const link::LogRequest&)>;
   using Send = std::function<void(link::AgentMessage)>;
@@ -40,18 +40,18 @@ class LogChannels {
 
   void open(const link::ChannelOpen& request);  // a known channel: nothing happens
   void credit(const link::ChannelCredit& credit);
-  void close(std::uint64_t channel);            // the server does not want it any more
-  void close_all();                             // the connection is gone, and with it everybody who listened
-  void pods_changed();                          // a container may have started or be gone for good
+  void close(std::uint64_t channel);  // the server does not want it any more
+  void close_all();                   // the connection is gone, and with it everybody who listened
+  void pods_changed();                // a container may have started or be gone for good
   std::size_t size() const { return channels_.size(); }
 
  private:
   struct Channel {
     link::LogRequest request;
     std::unique_ptr<engine::Subscription> subscription;
-    std::uint64_t stream = 0;             // counts subscriptions; callbacks of an older one are not heard
-    std::string container_id;             // of the last subscription
-    std::optional<Time> started_at;       // ... and which of its lives it showed
+    std::uint64_t stream = 0;        // counts subscriptions; callbacks of an older one are not heard
+    std::string container_id;        // of the last subscription
+    std::optional<Time> started_at;  // ... and which of its lives it showed
     bool streaming = false, paused = false;
     std::string backlog;
     std::int64_t credit = link::channel_window_bytes;

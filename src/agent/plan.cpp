@@ -76,7 +76,8 @@ Plan after_outcome(const Situation& s, const Containers& mine) {
   const auto& outcome = *s.memory.outcome;
   const auto phase = outcome.kind == OutcomeKind::failed ? PodPhase::failed : PodPhase::exited;
   auto plan = act(phase, Step::rest);
-  if (auto ids = running_ids(mine); !ids.empty()) plan = act(PodPhase::stopping, Step::stop, {}, std::move(ids));
+  if (auto ids = running_ids(mine); !ids.empty())
+    plan = act(PodPhase::stopping, Step::stop, {}, std::move(ids));
   else
     for (const auto* container : mine)
       if (container->state == ContainerState::created)
@@ -153,7 +154,8 @@ Plan with_main_to_start(const Situation& s, const Container* main, const Contain
 
 Plan towards_running(const Situation& s, const Containers& all) {
   Containers mine, others;
-  for (const auto* container : all) (number_label(*container, label::run) == s.order.run ? mine : others).push_back(container);
+  for (const auto* container : all)
+    (number_label(*container, label::run) == s.order.run ? mine : others).push_back(container);
   if (auto clearing = clear_away(others, PodPhase::stopping, s.uptime)) return *clearing;
 
   if (s.memory.rebooted) {
@@ -228,9 +230,15 @@ Plan plan(const Situation& s) {
   for (const auto& container : s.seen) all.push_back(&container);
   Plan out;
   switch (s.order.desired) {
-    case link::Desired::running: out = towards_running(s, all); break;
-    case link::Desired::stopped: out = towards_stopped(s, all); break;
-    case link::Desired::deleted: out = towards_deleted(s, all); break;
+    case link::Desired::running:
+      out = towards_running(s, all);
+      break;
+    case link::Desired::stopped:
+      out = towards_stopped(s, all);
+      break;
+    case link::Desired::deleted:
+      out = towards_deleted(s, all);
+      break;
   }
   if (s.trouble && s.trouble->step == out.step) {
     out = because(std::move(out), s.trouble->error);
@@ -242,8 +250,8 @@ Plan plan(const Situation& s) {
   return out;
 }
 
-Restarts after_exit(const Restarts& before, const Container& container, link::RestartPolicy policy, const Backoff& backoff,
-                    Duration uptime) {
+Restarts after_exit(const Restarts& before, const Container& container, link::RestartPolicy policy,
+                    const Backoff& backoff, Duration uptime) {
   Restarts after = before;
   after.exit_seen = container.finished_at.value_or(Time{});
   after.resting = policy == link::RestartPolicy::never ||
@@ -251,8 +259,10 @@ Restarts after_exit(const Restarts& before, const Container& container, link::Re
   if (after.resting) return after;
   Duration ran{0};
   if (container.started_at && container.finished_at) ran = *container.finished_at - *container.started_at;
-  if (after.delay == Duration(0) || ran >= backoff.good_run) after.delay = backoff.first;
-  else after.delay = std::min(after.delay * 2, backoff.max);
+  if (after.delay == Duration(0) || ran >= backoff.good_run)
+    after.delay = backoff.first;
+  else
+    after.delay = std::min(after.delay * 2, backoff.max);
   after.due = uptime + after.delay;
   ++after.count;
   return after;
@@ -279,8 +289,10 @@ bool is_final(Reason reason) {
     case Reason::image_wrong_platform:
     case Reason::image_for_windows:
     case Reason::image_name_invalid:
-    case Reason::command_not_found: return true;
-    default: return false;
+    case Reason::command_not_found:
+      return true;
+    default:
+      return false;
   }
 }
 

@@ -30,8 +30,8 @@ inline constexpr const char* network_of = "gyre.network_of";  // others: the id 
 inline constexpr const char* image_digest = "gyre.image_digest";
 }  // namespace label
 
-std::string label_of(const engine::Container& container, const char* name);           // "" when there is none
-std::int64_t number_label(const engine::Container& container, const char* name);     // -1 when there is none
+std::string label_of(const engine::Container& container, const char* name);       // "" when there is none
+std::int64_t number_label(const engine::Container& container, const char* name);  // -1 when there is none
 std::vector<std::string> list_label(const engine::Container& container, const char* name);
 std::string ports_label(const std::vector<link::PortFacts>& ports);
 std::vector<link::PortFacts> ports_of(const engine::Container& container);
@@ -69,7 +69,7 @@ struct Pin {
 
 struct Memory {
   std::int64_t started_run = -1;  // the run whose main container has run
-  bool rebooted = false;          // the host restarted: what is left of before is replaced, with an empty container disk
+  bool rebooted = false;  // the host restarted: what is left of before is replaced, with an empty container disk
   std::optional<Outcome> outcome;
   std::map<std::string, Restarts> restarts;  // by container
   std::map<std::string, Pin> pins;           // by image as ordered
@@ -79,24 +79,24 @@ struct Memory {
 // ---- the question ----
 
 enum class Step {
-  rest,            // nothing to do until something changes
-  wait,            // until Plan::until
-  note_reboot,     // what was left of before the reboot is gone
-  note_exit,       // a container ended: ask the restart policy
-  note_outcome,    // the run is over
-  note_stopped,    // every container is gone: the run's memory may go too
-  pull,            // the image of `container`
+  rest,          // nothing to do until something changes
+  wait,          // until Plan::until
+  note_reboot,   // what was left of before the reboot is gone
+  note_exit,     // a container ended: ask the restart policy
+  note_outcome,  // the run is over
+  note_stopped,  // every container is gone: the run's memory may go too
+  pull,          // the image of `container`
   make_network,
   make_volume,
-  create,          // `container`
-  start,           // ids[0]
-  stop,            // all of `ids`, at once
-  remove,          // ids[0]
+  create,  // `container`
+  start,   // ids[0]
+  stop,    // all of `ids`, at once
+  remove,  // ids[0]
   remove_volume,
   remove_network,
 };
-BOOST_DESCRIBE_ENUM(Step, rest, wait, note_reboot, note_exit, note_outcome, note_stopped, pull, make_network, make_volume,
-                    create, start, stop, remove, remove_volume, remove_network)
+BOOST_DESCRIBE_ENUM(Step, rest, wait, note_reboot, note_exit, note_outcome, note_stopped, pull, make_network,
+                    make_volume, create, start, stop, remove, remove_volume, remove_network)
 
 // A step that did not work and is tried again.
 struct Trouble {
@@ -112,17 +112,17 @@ struct Situation {
   const std::vector<engine::Container>& seen;  // of this pod, any run
   bool looked = false;                         // `seen` is what the engine said, at some time
   Duration uptime{0};
-  std::set<std::string> images_ready = {};     // by name as ordered
+  std::set<std::string> images_ready = {};  // by name as ordered
   bool network_ready = false, volume_ready = false;
   bool volume_removed = false, network_settled = false;
-  std::optional<Error> gpu_trouble = {};       // why its GPUs cannot be used now
+  std::optional<Error> gpu_trouble = {};  // why its GPUs cannot be used now
   std::optional<Trouble> trouble = {};
 };
 
 struct Plan {
   link::PodPhase phase = link::PodPhase::accepted;
   Step step = Step::rest;
-  std::string container = {};          // its name in the pod
+  std::string container = {};  // its name in the pod
   std::vector<std::string> ids = {};
   std::optional<Duration> until = {};  // uptime; also the next restart
   std::optional<Reason> reason = {};

@@ -88,8 +88,10 @@ class Host {
   }
   void connect(bool yes) {
     server.connected_ = yes;
-    if (yes) agent->server_connected();
-    else agent->server_disconnected();
+    if (yes)
+      agent->server_connected();
+    else
+      agent->server_disconnected();
   }
 
   link::PodOrder order(const std::string& pod, std::int64_t generation = 1, std::int64_t run = 1) const {
