@@ -81,6 +81,16 @@ def test_only_tests_may_use_what_their_tests_line_says(tree):
     assert check(tree) == (0, "")
 
 
+def test_a_header_for_tests_counts_as_a_test_and_only_tests_include_it(tree):
+    write(tree, "src/pods/test_world.hpp", '#include "sim/world.hpp"\n')
+    write(tree, "src/pods/pod_test.cpp", '#include "pods/test_world.hpp"\n')
+    assert check(tree) == (0, "")
+    write(tree, "src/pods/x.cpp", '#include "pods/test_world.hpp"\n')
+    status, said = check(tree)
+    assert status == 1
+    assert "only tests may include pods/test_world.hpp (src/pods/x.cpp:1)" in said.splitlines()
+
+
 def test_the_list_itself_may_not_point_upwards(tree):
     write(tree, "tools/layers.txt", LAYERS.replace("db: base", "db: base pods", 1))
     status, said = check(tree)
