@@ -1,0 +1,69 @@
+import pytest
+
+import gyre as helpers
+from gyre import Docker, Gyre, engine_socket
+
+
+@pytest.fixture(scope="session")
+def engine():
+    """The socket of a real container engine."""
+    path = engine_socket()
+    if not path:
+        pytest.skip("no container engine: set GYRE_TEST_DOCKER_SOCKET (see tests/e2e/README.md)")
+    if not helpers.os.environ.get("GYRE_TEST_REGISTRY"):
+        pytest.skip("no registry: set GYRE_TEST_REGISTRY (see tests/e2e/README.md)")
+    return path
+
+
+@pytest.fixture(scope="session")
+def docker(engine):
+    return Docker(engine)
+
+
+def started(folder, **options):
+    made = Gyre(folder, **options)
+    try:
+        made.up()
+        yield made
+    finally:
+        made.clean()
+
+
+@pytest.fixture(scope="module")
+def gyre(engine, tmp_path_factory):
+    """A Gyre for the whole file; tests that kill or fill it take `fresh_gyre`."""
+    yield from started(tmp_path_factory.mktemp("gyre"), engine=engine)
+
+
+@pytest.fixture
+def fresh_gyre(engine, tmp_path):
+    yield from started(tmp_path, engine=engine)
+
+
+@pytest.fixture
+def two_gpus(engine, tmp_path):
+    """A Gyre with two simulated GPUs."""
+    yield from started(tmp_path, engine=engine, simulate="NVIDIA A40:2")
+
+
+@pytest.fixture
+def api(gyre):
+    """The API of the file's Gyre, without any pod left by the test before."""
+    yield gyre.api
+    left = [pod["id"] for pod in gyre.api.get("/v1/pods?limit=1000")]
+    for pod in left:
+        gyre.api.call("DELETE", f"/v1/pods/{pod}")
+    for pod in left:
+        gyre.api.gone(pod)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item):
+    """A failed test shows the end of what server and agent logged."""
+    report = (yield).get_result()
+    if report.when == "call" and report.failed:
+        for name in ("gyre", "fresh_gyre", "two_gpus"):
+            made = item.funcargs.get(name)
+            if made:
+                for which, text in made.logs().items():
+                    report.sections.append((f"{which}.log", text[-6000:]))
