@@ -50,11 +50,6 @@ std::optional<std::string_view> lacking(const Route& route, const Request& reque
   return std::nullopt;
 }
 
-// A browser sends its cookie wherever a page of another site points it, but not this header.
-bool is_cross_site(const Request& request) {
-  return request.caller.session && !is_safe(request.method) && request.headers.get("X-Gyre-CSRF") != "1";
-}
-
 std::string lower(std::string_view text) {
   std::string out(text);
   for (char& c : out)
@@ -229,7 +224,6 @@ Result<Response> Router::serve(const Route& route, Request& request) {
     request.caller = TRY(authenticate_(request));
     if (const auto needed = lacking(route, request))
       return fail(Reason::access_denied, {{"needed", std::string(*needed)}});
-    if (is_cross_site(request)) return fail(Reason::cross_site_request);
   }
   if (!route.body.empty()) TRY(check_content_type(request));
   std::optional<std::string> key;

@@ -49,7 +49,8 @@ struct Route {
   Handler handler;
 };
 
-// Who the request comes from, from its credentials; accounts/ implements it. An open route does not ask.
+// Who the request comes from, from its credentials; accounts/ implements it, and refuses a cookie that a browser sent at
+// another site's wish (cross_site_request). An open route does not ask.
 using Authenticate = std::function<Result<Caller>(const Request&)>;
 
 class Router {
