@@ -1,0 +1,12 @@
+# cmake -DOUT=FILE -DDIR=FOLDER -P embed_assets.cmake: the page's files as C++ strings, by name.
+file(GLOB files ${DIR}/*.html ${DIR}/*.css ${DIR}/*.js ${DIR}/*.svg)
+list(SORT files)
+set(text "// Made by cmake/embed_assets.cmake.\n#include \"server/landing.hpp\"\n\nnamespace gyre::server {\n\n")
+string(APPEND text "const std::vector<Asset>& assets() {\n  static const std::vector<Asset> all{\n")
+foreach(file ${files})
+  get_filename_component(name ${file} NAME)
+  file(READ ${file} content)
+  string(APPEND text "      {\"${name}\", R\"gyre_asset(${content})gyre_asset\"},\n")
+endforeach()
+string(APPEND text "  };\n  return all;\n}\n\n}  // namespace gyre::server\n")
+file(WRITE ${OUT} "${text}")

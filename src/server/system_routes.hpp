@@ -1,0 +1,18 @@
+// /healthz, /readyz, /metrics, /openapi.json: what machines ask.
+#pragma once
+
+#include <functional>
+
+#include "http/router.hpp"
+#include "runtime/metrics.hpp"
+
+namespace gyre::server {
+
+struct SystemRoutesNeeds {
+  const http::Router& router;            // whose routes the document describes
+  const Metrics& metrics;
+  std::function<bool()> ready;           // false while it closes
+};
+std::vector<http::Route> system_routes(SystemRoutesNeeds needs);
+
+}  // namespace gyre::server
