@@ -23,7 +23,8 @@ struct PodCreateFlags {
   std::vector<std::string> env;  // K=V, or K to take it from this environment
   std::string env_file;
   std::vector<std::string> ports, entrypoint, command;
-  std::optional<int> disk_gb, volume_gb, shm_gb;
+  std::optional<int> disk_gb, volume_gb;
+  std::optional<double> shm_gb;
   std::string mount, restart, min_cuda;
   bool dry_run = false;
 };

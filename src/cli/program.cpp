@@ -323,7 +323,15 @@ class Program {
         ->envname("GYRE_AGENT_SIMULATE_GPUS");
     run->add_option("--engine", parsed_.agent.engine, "socket of the container engine; also DOCKER_HOST")
         ->envname("GYRE_AGENT_ENGINE");
-    when(run, [this] { return agent_run(terminal_, parsed_.agent); });
+    run->add_option("--advertise", parsed_.agent.advertise,
+                    "address at which mapped ports are reached; this machine's own")
+        ->envname("GYRE_AGENT_ADVERTISE");
+    run->add_option("--listen-address", parsed_.agent.listen_address, "where mapped ports are bound; 0.0.0.0")
+        ->envname("GYRE_AGENT_LISTEN_ADDRESS");
+    run->add_option("--connect", parsed_.agent.servers,
+                    "HOST:PORT instead of the addresses that the server named; repeatable")
+        ->allow_extra_args(false);
+    when(run, [this] { return agent_run(terminal_, parsed_.agent, environment_); });
 
     auto* server = app_.add_subcommand("server", "run the server; see docs/configuration.md");
     auto& flags = parsed_.server_flags;

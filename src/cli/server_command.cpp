@@ -1,12 +1,10 @@
 #include "cli/server_command.hpp"
 
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <boost/json.hpp>
-#include <cstring>
 
+#include "agent/run.hpp"
 #include "base/log.hpp"
 #include "server/server.hpp"
 
@@ -21,24 +19,6 @@ void write_all(int descriptor, std::string_view text) {
     if (count <= 0) return;  // nobody listens any more
     text.remove_prefix(static_cast<std::size_t>(count));
   }
-}
-
-// Tells systemd (Type=notify), when it started us.
-void notify_systemd(const std::map<std::string, std::string>& environment) {
-  const auto found = environment.find("NOTIFY_SOCKET");
-  if (found == environment.end() || found->second.empty()) return;
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (found->second.size() >= sizeof address.sun_path) return;
-  std::memcpy(address.sun_path, found->second.data(), found->second.size());
-  if (address.sun_path[0] == '@') address.sun_path[0] = '\0';  // an abstract socket
-  const int socket = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  if (socket < 0) return;
-  constexpr std::string_view ready = "READY=1";
-  const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + found->second.size());
-  if (::sendto(socket, ready.data(), ready.size(), MSG_NOSIGNAL, reinterpret_cast<sockaddr*>(&address), size) < 0)
-    log::warn("systemd could not be told that the server is ready", {{"problem", std::strerror(errno)}});
-  ::close(socket);
 }
 
 // Whoever started us waits on a descriptor; a person reads standard error.
@@ -97,7 +77,7 @@ int server_command(const Terminal& terminal, const ServerFlags& flags,
   options.first_key_file = flags.first_key;
   options.ready = [&](const server::Ready& ready) {
     tell_ready(flags, terminal, ready);
-    notify_systemd(environment);
+    agent::tell_systemd("READY=1");
   };
   const auto ended = server::run_server(options);
   if (!ended) return refuse(terminal, flags, {ended.error()});

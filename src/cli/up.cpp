@@ -188,7 +188,10 @@ class Up {
     auto choices = read_object(paths_.choices());
     if (!choices) return refused(choices);
     if (!flags_.simulate_gpus.empty()) (*choices)["simulateGpus"] = flags_.simulate_gpus;
-    if (!flags_.engine.empty()) (*choices)["engine"] = flags_.engine;
+    const bool first = text_of(*choices, "engine").empty();
+    if (const auto engine = engine_socket_path(flags_.engine, environment_);
+        !engine.empty() && (first || !flags_.engine.empty()))
+      (*choices)["engine"] = engine;
     if (const auto kept = write_private_file(paths_.choices(), json::serialize(*choices) + "\n"); !kept)
       return refused(kept);
     choices_ = *choices;
@@ -230,7 +233,7 @@ class Up {
     if (!made) return tl::unexpected(made.error());
     boost::system::error_code error;
     const auto token = text_of(json::parse(made->body, error), "token");
-    const auto joined = join_server(ready_.local_url, token, paths_.agent());
+    const auto joined = join_server(ready_.local_url, token, paths_.agent(), terminal_.language);
     if (!joined) return refused(joined);
     return {};
   }
@@ -247,8 +250,9 @@ class Up {
       boost::system::error_code error;
       const auto host = json::parse(answer ? answer->body : "null", error);
       const auto& engine = part_of(host, "engine");
-      if (flag_of(host, "online") && part_of(engine, "reachable").is_bool()) {
-        if (!flag_of(engine, "reachable")) engine_problem_ = text_of(engine, "error");
+      const auto problem = text_of(engine, "error");
+      if (flag_of(host, "online") && (flag_of(engine, "reachable") || !problem.empty())) {
+        if (!flag_of(engine, "reachable")) engine_problem_ = problem;
         return {};
       }
       // An agent that ended will not report.

@@ -168,7 +168,7 @@ Stage stage_of(const json::value& pod, Language language) {
               {"done", bytes_text(done)},
               {"total", bytes_text(total)},
               {"rate", bytes_text(whole_of(progress, "bytesPerSecond"))}};
-    out.detail = say(total > 0 ? Word::pulling : Word::pulling_unknown, language, args);
+    out.detail = say(part_of(progress, "percent").is_number() ? Word::pulling : Word::pulling_unknown, language, args);
     out.stage += " · " + text_of(progress, "phase");
     return out;
   }
@@ -352,18 +352,13 @@ std::string host_page(const json::value& host, Time now, const Terminal& termina
 
 std::string dry_run_page(const json::value& answer, const Terminal& terminal) {
   if (flag_of(answer, "fits")) {
-    const auto& host = part_of(answer, "host");
-    std::string name = host.is_string() ? std::string(host.as_string()) : text_of(host, "name");
-    if (name.empty()) name = text_of(host, "id");
-    const auto& gpus = list_of(answer, "gpus");
-    Args args{{"host", printable(name)},
-              {"gpus", gpus.empty() ? terminal.word(Word::no_gpus) : printable(joined(gpus))}};
+    auto host = text_of(answer, "hostName");
+    if (host.empty()) host = text_of(answer, "hostId");
+    const auto gpu = text_of(answer, "gpuTypeId");
+    Args args{{"host", printable(host)}, {"gpus", gpu.empty() ? terminal.word(Word::no_gpus) : printable(gpu)}};
     return terminal.word(Word::dry_run_fits, args) + "\n";
   }
   auto out = terminal.word(Word::dry_run_waits) + "\n";
-  if (const auto why = text_of(part_of(part_of(answer, "waiting"), "reason"), "text"); !why.empty())
-    out += "  " + printable(why) + "\n";
-  if (const auto why = text_of(part_of(answer, "waiting"), "text"); !why.empty()) out += "  " + printable(why) + "\n";
   for (const auto& refusal : refusals_of(list_of(answer, "hosts"))) out += "  " + refusal + "\n";
   return out;
 }

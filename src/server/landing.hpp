@@ -1,4 +1,5 @@
-// The page at / and /login: log in, and the pods, live. Its files travel inside the binary; nothing is fetched elsewhere.
+// The page at / and /login: log in, and the pods, live. Its files travel inside the binary; nothing is fetched
+// elsewhere.
 #pragma once
 
 #include <string_view>

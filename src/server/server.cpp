@@ -63,8 +63,8 @@ Result<std::unique_ptr<db::Connection>> open_database(const std::string& url) {
   }
 }
 
-// The agents' address must be known before anything listens: it is part of what hosts are told. Port 0 is therefore made
-// a number here; whoever takes it in the moment between makes the start fail, which says so.
+// The agents' address must be known before anything listens: it is part of what hosts are told. Port 0 is therefore
+// made a number here; whoever takes it in the moment between makes the start fail, which says so.
 Result<HostPort> agents_address(const std::string& listen) {
   auto out = parse_host_port(listen);
   if (!out) return fail(Reason::cannot_listen, {{"address", listen}, {"detail", "expected HOST:PORT"}});
@@ -100,7 +100,8 @@ std::string host_of_url(std::string_view url) {
 
 std::vector<std::string> agents_addresses(const Config& config, const HostPort& bound) {
   if (!config.agents_advertise.empty()) return config.agents_advertise;
-  auto host = is_loopback(bound.host) || config.public_url.empty() ? reachable(bound.host) : host_of_url(config.public_url);
+  auto host =
+      is_loopback(bound.host) || config.public_url.empty() ? reachable(bound.host) : host_of_url(config.public_url);
   return {text_of({std::move(host), bound.port})};
 }
 
@@ -155,7 +156,11 @@ class Server {
   Result<> run() {
     runtime_.on_signal({SIGTERM, SIGINT}, [this](int) { close(); });
     runtime_.on_signal({SIGHUP}, [this](int) { reload(); });
-    core_.post("start", [this] { start(); }, [this] { give_up(Error{Reason::internal_error, {}, ""}); });
+    core_.post(
+        "start", [this] { start(); },
+        [this] {
+          give_up(Error{Reason::internal_error, {}, ""});
+        });
     runtime_.run();
     std::error_code ignored;
     fs::remove(ready_file(config_.data_dir), ignored);
@@ -204,7 +209,8 @@ class Server {
     if (const auto port = link_.start(hosts_); !port) return give_up(port.error());
     add_routes();
     auto started = http::Server::start(
-        http_options(config_), [this](http::Request request, http::Server::Respond respond) {
+        http_options(config_),
+        [this](http::Request request, http::Server::Respond respond) {
           dispatch(std::move(request), std::move(respond));
         },
         metrics_);
@@ -233,7 +239,9 @@ class Server {
           auto response = std::make_shared<http::Response>(router_.dispatch(*shared));
           core_.after_commit([response, respond] { respond(std::move(*response)); });
         },
-        [shared, respond] { respond(http::problem(Error{Reason::internal_error, {}, ""}, *shared)); });
+        [shared, respond] {
+          respond(http::problem(Error{Reason::internal_error, {}, ""}, *shared));
+        });
   }
 
   // Before the API listens, the port of `listen` may be 0; then the address is not for others anyway.
@@ -251,7 +259,8 @@ class Server {
     const auto& first = http_->bound().front();
     const std::string scheme = first.tls ? "https://" : "http://";
     ready.url = config_.public_url.empty() ? scheme + text_of({reachable(first.host), first.port}) : config_.public_url;
-    ready.local_url = is_any(first.host) ? scheme + text_of({"127.0.0.1", first.port}) : scheme + text_of({first.host, first.port});
+    ready.local_url =
+        is_any(first.host) ? scheme + text_of({"127.0.0.1", first.port}) : scheme + text_of({first.host, first.port});
     if (first.tls && !config_.public_url.empty()) ready.local_url = config_.public_url;  // the name in its certificate
     boost::json::array listen;
     for (const auto& address : ready.listen) listen.emplace_back(address);
@@ -260,7 +269,8 @@ class Server {
                                    {"localUrl", ready.local_url},
                                    {"agents", ready.agents},
                                    {"listen", listen}};
-    if (const auto written = write_private_file(ready_file(config_.data_dir), boost::json::serialize(said) + "\n"); !written)
+    if (const auto written = write_private_file(ready_file(config_.data_dir), boost::json::serialize(said) + "\n");
+        !written)
       return give_up(written.error());
     log::info("server ready", {{"url", ready.url}, {"agents", ready.agents}, {"version", GYRE_VERSION}});
     if (bootstrap.login_token) ready.login = ready.url + "/login?token=" + *bootstrap.login_token;
@@ -288,7 +298,8 @@ class Server {
   void reload() {
     const auto loaded = load(options_.sources);
     if (!loaded) {
-      for (const auto& problem : loaded.error()) log::error("the configuration was not reloaded", {{"problem", problem.message()}});
+      for (const auto& problem : loaded.error())
+        log::error("the configuration was not reloaded", {{"problem", problem.message()}});
       return;
     }
     const auto changes = compare(config_, loaded->config);
@@ -344,7 +355,9 @@ class Server {
   PodConfig pod_config() {
     PodConfig out;
     out.key_for = [this](const PodId& pod) { return vault_.pod_key(pod); };
-    out.key_made = [this](const Pod& pod, const std::string& key) { accounts_.adopt_pod_key(pod.workspace, pod.account, pod.id, key); };
+    out.key_made = [this](const Pod& pod, const std::string& key) {
+      accounts_.keep_pod_key(pod.workspace, pod.account, pod.id, key);
+    };
     out.key_ended = [this](const PodId& pod) { accounts_.revoke_pod_keys(pod); };
     out.seal = [this](const std::string& plain) { return vault_.seal(plain); };
     out.unseal = [this](const std::string& sealed) { return vault_.unseal(sealed).value_or(""); };
@@ -356,7 +369,8 @@ class Server {
     watch_process(metrics_);
     metrics_.gauge("gyre_agents_connected", "Agents whose stream is open.", {},
                    [this] { return static_cast<double>(link_.counters().connected); });
-    metrics_.gauge("gyre_event_readers", "Open event streams.", {}, [this] { return static_cast<double>(feed_.readers()); });
+    metrics_.gauge("gyre_event_readers", "Open event streams.", {},
+                   [this] { return static_cast<double>(feed_.readers()); });
   }
 
   const ServerOptions& options_;

@@ -26,9 +26,10 @@ http::Response text(std::string body, std::string type = "text/plain; charset=ut
 
 std::vector<http::Route> system_routes(SystemRoutesNeeds needs) {
   std::vector<http::Route> out;
-  out.push_back(open_route("/healthz", "Is the server alive",
-                           "200 when the core takes requests and its database answers. What restarts a hung server asks this.",
-                           [](const http::Request&) { return Result<http::Response>(text("ok\n")); }));
+  out.push_back(
+      open_route("/healthz", "Is the server alive",
+                 "200 when the core takes requests and its database answers. What restarts a hung server asks this.",
+                 [](const http::Request&) { return Result<http::Response>(text("ok\n")); }));
   out.back().answer_type = "text/plain";
   out.push_back(open_route("/readyz", "Does the server take new work",
                            "200 when it does, 503 from the moment it begins to shut down. What spreads load asks this.",

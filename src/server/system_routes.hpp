@@ -9,9 +9,9 @@
 namespace gyre::server {
 
 struct SystemRoutesNeeds {
-  const http::Router& router;            // whose routes the document describes
+  const http::Router& router;  // whose routes the document describes
   const Metrics& metrics;
-  std::function<bool()> ready;           // false while it closes
+  std::function<bool()> ready;  // false while it closes
 };
 std::vector<http::Route> system_routes(SystemRoutesNeeds needs);
 

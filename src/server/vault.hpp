@@ -1,5 +1,5 @@
-// The installation's own secret, one file of 32 random bytes: seals what must be readable again (registry passwords) and
-// makes the keys that pods get. Whoever has the database but not this file can read neither.
+// The installation's own secret, one file of 32 random bytes: seals what must be readable again (registry passwords)
+// and makes the keys that pods get. Whoever has the database but not this file can read neither.
 #pragma once
 
 #include <array>
@@ -18,9 +18,9 @@ class Vault {
   // Reads the file or makes it. Errors: file_unusable, also for one of the wrong size, which is never replaced.
   static Result<Vault> open(const std::filesystem::path& file);
 
-  std::string seal(std::string_view plain) const;                         // text; another one each time
-  std::optional<std::string> unseal(std::string_view sealed) const;       // empty: not sealed by this vault, or changed
-  std::string pod_key(const PodId& pod) const;                            // "rpa_..."; the same for the same pod
+  std::string seal(std::string_view plain) const;                    // text; another one each time
+  std::optional<std::string> unseal(std::string_view sealed) const;  // empty: not sealed by this vault, or changed
+  std::string pod_key(const PodId& pod) const;                       // "rpa_..."; the same for the same pod
 
  private:
   explicit Vault(const std::string& secret);

@@ -130,7 +130,7 @@ function why(pod) {
   const lines = [];
   if (pod.reason) lines.push([pod.reason.text, pod.reason.fix].filter(Boolean).join(' · '));
   const p = pod.progress;
-  if (p && p.bytesTotal > 0) lines.push(t('pulling', p.percent, bytes(p.bytesDone), bytes(p.bytesTotal), bytes(p.bytesPerSecond)));
+  if (p && p.percent !== null && p.bytesTotal > 0) lines.push(t('pulling', p.percent, bytes(p.bytesDone), bytes(p.bytesTotal), bytes(p.bytesPerSecond)));
   if (pod.queue) {
     lines.push(t('position', pod.queue.position));
     for (const host of pod.queue.hosts || []) lines.push(`${host.name || host.id}: ${host.reason.text}`);
@@ -194,6 +194,7 @@ async function show_pods(me) {
   events.onmessage = read;
   events.addEventListener('pod', read);
   events.addEventListener('host', read);
+  events.addEventListener('missed', read);
   await read();
 }
 
