@@ -13,6 +13,7 @@ namespace gyre::engine {
 namespace {
 
 constexpr std::size_t log_lines_max = 10'000;  // per container; the oldest go first, as with a rotated file
+constexpr int log_lines_at_once = 100;         // then others have their turn, and a reader its chance to pause
 constexpr int killed_code = 128 + 9;
 
 std::string reference_key(const std::string& reference) {
@@ -540,8 +541,9 @@ struct FakeEngine::Impl {
 
   void read_log(const std::shared_ptr<LogStream>& stream) {
     auto& box = *stream->box;
-    for (;;) {
+    for (int lines = 0;; ++lines) {
       if (!stream->open || stream->paused) return;
+      if (lines == log_lines_at_once) return wake(stream);
       stream->next = std::max(stream->next, box.log_first);
       const auto end = stream->options.follow ? box.log_first + box.log.size() : stream->until;
       if (stream->next >= end) break;
@@ -558,6 +560,7 @@ struct FakeEngine::Impl {
     later(Duration{0}, [weak = std::weak_ptr(stream), result = std::move(result)] {
       const auto ended = weak.lock();
       if (!ended || !ended->open) return;
+      if (result && ended->paused) return;  // resume() comes back here
       ended->open = false;
       auto end = ended->end;  // it may drop the stream
       end(result);

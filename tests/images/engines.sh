@@ -99,6 +99,8 @@ start_podman() {
   alive "$dir/podman.pid" && return 0
   mkdir -p "$dir/podman/networks"
   cat >"$dir/podman/containers.conf" <<END
+[containers]
+default_ulimits = ["nofile=$(ulimit -Hn):$(ulimit -Hn)", "nproc=$(ulimit -Hu | sed s/unlimited/-1/):$(ulimit -Hu | sed s/unlimited/-1/)"]
 [network]
 network_backend = "netavark"
 default_subnet = "10.$network.128.0/24"
