@@ -184,20 +184,15 @@ Result<> AccountService::revoke_api_key(const Caller& caller, const ApiKeyId& id
 
 std::string AccountService::make_pod_key(const WorkspaceId& workspace, const AccountId& account, const PodId& pod) {
   auto made = "rpa_" + secret(43);
-  keep_pod_key(workspace, account, pod, made);
+  const ApiKey key{.id = ApiKeyId(core_.random().letters_and_digits(14)),
+                   .name = "pod " + pod.str(),
+                   .last_characters = made.substr(made.size() - 4),
+                   .scope = Scope::pod,
+                   .enabled = true,
+                   .created_at = core_.now(),
+                   .last_used_at = std::nullopt};
+  store_.insert_key(key, sha256_hex(made), workspace, account, pod);
   return made;
-}
-
-void AccountService::keep_pod_key(const WorkspaceId& workspace, const AccountId& account, const PodId& pod,
-                                  const std::string& key) {
-  const ApiKey kept{.id = ApiKeyId(core_.random().letters_and_digits(14)),
-                    .name = "pod " + pod.str(),
-                    .last_characters = key.substr(key.size() - 4),
-                    .scope = Scope::pod,
-                    .enabled = true,
-                    .created_at = core_.now(),
-                    .last_used_at = std::nullopt};
-  store_.insert_key(kept, sha256_hex(key), workspace, account, pod);
 }
 
 void AccountService::revoke_pod_keys(const PodId& pod) {

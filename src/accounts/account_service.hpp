@@ -87,8 +87,6 @@ class AccountService {
   Result<> revoke_api_key(const Caller& caller, const ApiKeyId& id);  // for good
 
   std::string make_pod_key(const WorkspaceId& workspace, const AccountId& account, const PodId& pod);
-  // The same for a secret that was made elsewhere (derived from the pod's id): only its digest is kept.
-  void keep_pod_key(const WorkspaceId& workspace, const AccountId& account, const PodId& pod, const std::string& key);
   void revoke_pod_keys(const PodId& pod);  // with the pod
 
   void log_in(LogIn input, Done<NewSession> done);

@@ -28,9 +28,9 @@
 #include "pods/pod_service.hpp"
 #include "runtime/asio_runtime.hpp"
 #include "runtime/metrics.hpp"
+#include "runtime/os_random.hpp"
 #include "server/landing.hpp"
 #include "server/system_routes.hpp"
-#include "server/vault.hpp"
 
 namespace gyre::server {
 namespace {
@@ -61,6 +61,20 @@ Result<std::unique_ptr<db::Connection>> open_database(const std::string& url) {
   } catch (const db::DbError& problem) {
     return fail(Reason::database_unusable, {{"detail", problem.what()}});
   }
+}
+
+// 32 random bytes that seal what must be readable again (registry passwords, pods' own keys). Whoever has the database
+// but not this file reads none of it. A damaged one is never replaced: what it sealed would be lost.
+Result<std::string> installation_key(const fs::path& file, Random& random) {
+  constexpr std::size_t bytes = 32;
+  auto key = TRY(read_file(file));
+  if (!key) {
+    key = random.bytes(bytes);
+    TRY(write_private_file(file, *key));
+  }
+  if (key->size() != bytes)
+    return fail(Reason::file_unusable, {{"path", file.string()}, {"detail", "it does not hold 32 bytes"}});
+  return *key;
 }
 
 // The agents' address must be known before anything listens: it is part of what hosts are told. Port 0 is therefore
@@ -132,7 +146,7 @@ http::ServerOptions http_options(const Config& config) {
 
 class Server {
  public:
-  Server(const ServerOptions& options, std::unique_ptr<db::Connection> database, link::Authority authority, Vault vault,
+  Server(const ServerOptions& options, std::unique_ptr<db::Connection> database, link::Authority authority, std::string key,
          const HostPort& agents)
       : options_(options),
         config_(options.config),
@@ -140,7 +154,7 @@ class Server {
         agents_addresses_(agents_addresses(config_, agents)),
         database_(std::move(database)),
         authority_(std::move(authority)),
-        vault_(std::move(vault)),
+        key_(std::move(key)),
         core_(runtime_, *database_),
         accounts_(core_),
         events_(core_),
@@ -354,13 +368,12 @@ class Server {
 
   PodConfig pod_config() {
     PodConfig out;
-    out.key_for = [this](const PodId& pod) { return vault_.pod_key(pod); };
-    out.key_made = [this](const Pod& pod, const std::string& key) {
-      accounts_.keep_pod_key(pod.workspace, pod.account, pod.id, key);
+    out.make_key = [this](const WorkspaceId& workspace, const AccountId& account, const PodId& pod) {
+      return accounts_.make_pod_key(workspace, account, pod);
     };
-    out.key_ended = [this](const PodId& pod) { accounts_.revoke_pod_keys(pod); };
-    out.seal = [this](const std::string& plain) { return vault_.seal(plain); };
-    out.unseal = [this](const std::string& sealed) { return vault_.unseal(sealed).value_or(""); };
+    out.revoke_keys = [this](const PodId& pod) { accounts_.revoke_pod_keys(pod); };
+    out.seal = [this](const std::string& plain) { return seal(key_, runtime_.random().bytes(24), plain); };
+    out.unseal = [this](const std::string& sealed) { return unseal(key_, sealed).value_or(""); };
     return out;
   }
 
@@ -384,7 +397,7 @@ class Server {
   AsioRuntime runtime_;
   std::unique_ptr<db::Connection> database_;
   link::Authority authority_;
-  Vault vault_;
+  std::string key_;
   Core core_;
   Metrics metrics_;
   AccountService accounts_;
@@ -413,9 +426,10 @@ Result<> run_server(const ServerOptions& options) {
   const auto now = std::chrono::floor<Duration>(std::chrono::system_clock::now());
   TRY(make_private_folder(fs::path(config.data_dir) / "authority"));
   auto authority = TRY(link::Authority::open(fs::path(config.data_dir) / "authority", now));
-  auto vault = TRY(Vault::open(fs::path(config.data_dir) / "secret.key"));
+  OsRandom random;
+  auto key = TRY(installation_key(fs::path(config.data_dir) / "secret.key", random));
   const auto agents = TRY(agents_address(config.agents_listen));
-  Server server(options, std::move(database), std::move(authority), std::move(vault), agents);
+  Server server(options, std::move(database), std::move(authority), std::move(key), agents);
   return server.run();
 }
 
