@@ -15,7 +15,8 @@ std::string args_to_json(const Args& args) {
 
 Args args_from_json(std::string_view text) {
   Args args;
-  for (const auto& pair : boost::json::parse(text).as_array())
+  const auto pairs = boost::json::parse(text);
+  for (const auto& pair : pairs.as_array())
     args.emplace_back(std::string(pair.at(0).as_string()), std::string(pair.at(1).as_string()));
   return args;
 }

@@ -74,9 +74,11 @@ class EventsTest : public testing::TestWithParam<db::Backend> {
     router->add(event_routes(*feed));
   }
 
-  void task(std::function<void()> work) {
-    core->post("test", std::move(work));
+  void task(std::function<void()> work, bool succeeds = true) {
+    bool failed = false;
+    core->post("test", std::move(work), [&] { failed = true; });
     runtime.run_for(1ms);
+    EXPECT_EQ(failed, !succeeds);
   }
   Event made(std::string kind = "pod.running", WorkspaceId workspace = ours, std::optional<PodId> pod = PodId("p1")) {
     Event event;
@@ -159,10 +161,12 @@ TEST_P(EventsTest, WhatWasRolledBackIsNotHeardOf) {
   std::vector<EventId> heard;
   events->on_append([&](const Event& event) { heard.push_back(event.id); });
   auto follower = follow();
-  task([&] {
-    events->append(made());
-    throw std::runtime_error("accident");
-  });
+  task(
+      [&] {
+        events->append(made());
+        throw std::runtime_error("accident");
+      },
+      false);
   task([&] {
     EXPECT_FALSE(core->transact([&]() -> Result<int> {
       events->append(made());
