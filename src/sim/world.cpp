@@ -418,6 +418,14 @@ void World::check() {
   for (const auto& pod : db_->all<std::string>(
            "SELECT g.pod FROM host_gpus g JOIN pods p ON p.id = g.pod WHERE p.state IN ('queued','stopped','failed','deleted') OR p.host <> g.host"))
     ADD_FAILURE() << where << "pod " << pod << " holds a GPU and should not";
+  // A pod holds its GPUs from its placement until its agent has said that its containers are gone.
+  for (const auto& pod : db_->all<std::string>("SELECT id FROM pods WHERE state <> 'deleted'")) {
+    const auto row = PodStore(*db_).find(PodId(pod));
+    const auto wish = wish_from_text(row->wish);
+    const auto held = db_->value<int>("SELECT COUNT(*) FROM host_gpus WHERE pod = $1", pod);
+    if (row->state == PodState::deleting) continue;  // deleted while it was stopped: it holds none
+    EXPECT_EQ(held, holds_shares(row->state) && !row->zero_gpu ? wish.gpu_count : 0) << where << "GPUs of pod " << pod << ", which is " << enum_text(row->state);
+  }
   const auto over = db_->all<std::string>(
       "SELECT h.id FROM hosts h JOIN allocations a ON a.host = h.id GROUP BY h.id, h.cpus, h.memory_bytes "
       "HAVING SUM(a.vcpus) > h.cpus + 0.001 OR SUM(a.memory_bytes) > h.memory_bytes");
