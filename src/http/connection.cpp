@@ -71,7 +71,10 @@ class Responder : public std::enable_shared_from_this<Responder> {
       else
         later->abandoned = true;
     });
-    later->when_done([self = shared_from_this()](Response known) { self->send(std::move(known)); });
+    later->when_done([self = shared_from_this(), route = std::move(response.route)](Response known) {
+      if (known.route.empty()) known.route = route;
+      self->send(std::move(known));
+    });
   }
 
  private:

@@ -206,16 +206,20 @@ Response Router::answer(Request& request) {
   std::size_t next = 0;
   for (const auto segment : segments(route.path))
     if (is_param(segment)) request.params[param_name(segment)] = values[next++];
+  const auto of_route = [&](Response response) {
+    response.route = route.path;
+    return response;
+  };
   try {
     auto result = serve(route, request);
-    if (result) return std::move(*result);
-    return problem(result.error(), request);
+    if (result) return of_route(std::move(*result));
+    return of_route(problem(result.error(), request));
   } catch (const std::exception& trouble) {
     log::error("request failed", {{"requestId", request.request_id},
                                   {"method", std::string(method_text(request.method))},
                                   {"route", route.path},
                                   {"problem", trouble.what()}});
-    return problem(Error{}, request);
+    return of_route(problem(Error{}, request));
   }
 }
 

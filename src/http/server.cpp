@@ -206,6 +206,7 @@ struct Server::Impl {
 
   Result<> listen(const ServerOptions::Listen& on) {
     const auto cannot = [&](const error_code& why) {
+      if (why == asio::error::address_in_use) return gyre::fail(Reason::address_in_use, {{"address", on.address}});
       return gyre::fail(Reason::cannot_listen, {{"address", on.address}, {"detail", why.message()}});
     };
     const auto colon = on.address.rfind(':');

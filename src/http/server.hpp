@@ -51,7 +51,8 @@ class Server {
   // to the core, and respond once what the answer says is durable.
   using Dispatch = std::function<void(Request, Respond)>;
 
-  // Listens when it returns. `metrics` outlives the server. Errors: cannot_listen, tls_unusable, invalid_field.
+  // Listens when it returns. `metrics` outlives the server. Errors: cannot_listen, address_in_use, tls_unusable,
+  // invalid_field.
   static Result<std::unique_ptr<Server>> start(ServerOptions options, Dispatch dispatch, Metrics& metrics);
   // Cuts off whatever is left; `dispatch` is not called any more once it returns.
   ~Server();
