@@ -27,7 +27,7 @@ struct Hostility {
 };
 
 constexpr std::array gpu_uuids{"GPU-0", "GPU-1", "SIM-h1-0"};
-constexpr Duration stop_may_take{7000};  // five seconds of grace, and the engine's latency
+constexpr Duration stop_may_take{12000};  // five seconds of grace, and the engine's latency
 
 class World {
  public:
@@ -63,6 +63,7 @@ class World {
     faults.lost_answer = hostility_.lost_answer;
     faults.refused = hostility_.refused;
     faults.lost_event = hostility_.lost_event;
+    faults.latency_max = Duration(static_cast<std::int64_t>(one_of({5, 5, 300, 2000})));
     host_.engine.set_faults(faults);
     host_.start_agent();
   }
