@@ -27,7 +27,7 @@ struct Hostility {
 };
 
 constexpr std::array gpu_uuids{"GPU-0", "GPU-1", "SIM-h1-0"};
-constexpr Duration stop_may_take{7000};  // five seconds of grace, and the engine's latency
+constexpr Duration stop_may_take{12000};  // five seconds of grace, and the engine's latency
 
 class World {
  public:
@@ -63,6 +63,7 @@ class World {
     faults.lost_answer = hostility_.lost_answer;
     faults.refused = hostility_.refused;
     faults.lost_event = hostility_.lost_event;
+    faults.latency_max = Duration(static_cast<std::int64_t>(one_of({5, 5, 300, 2000})));
     host_.engine.set_faults(faults);
     host_.start_agent();
   }
@@ -110,7 +111,9 @@ class World {
         continue;
       }
       EXPECT_EQ(facts.run, wish.run) << id;
-      EXPECT_EQ(there.size(), wish.spec.containers.size()) << id;
+      // A main container that has ended for good may have done so before its companion was made.
+      const auto all = wish.spec.containers.size();
+      EXPECT_TRUE(there.size() == all || (facts.phase == PodPhase::exited && there.size() == 1)) << id;
       const bool may_rest = wish.spec.restart != RestartPolicy::always;
       const bool comes_and_goes = wish.spec.containers[0].image == "job";
       bool fine = facts.phase == PodPhase::running || (may_rest && facts.phase == PodPhase::exited);
@@ -219,6 +222,12 @@ class World {
     if (!host_.server.connected_ || host_.server.reports.empty()) return;
     std::map<std::string, link::PodFacts> reported;
     for (const auto& facts : host_.server.reports.back().pods) reported[facts.pod.str()] = facts;
+    // Rare (seed 2176): an overtaken order of a forgotten pod, believed after the journal was
+    // lost, and the journal lost again. The server alone knows that this stray is to be removed.
+    for (const auto& name : host_.server.reports.back().stray_containers) {
+      const auto id = name.substr(5, name.find('-', 5) - 5);  // gyre-<pod>-<container>-<run>
+      if (pods_.at(id).forgotten) send(pods_.at(id).orders.back());
+    }
     for (auto& [id, pod] : pods_) {
       const auto& wish = pod.orders.back();
       const auto found = reported.find(id);
