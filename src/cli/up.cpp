@@ -131,9 +131,9 @@ class Up {
   }
 
   Outcome<> start_server() {
-    Start what{
-        .arguments = {"server", "--data-dir", paths_.data.string(), "--first-key", paths_.key(), "--ready-fd", "3"},
-        .log = paths_.log("server")};
+    Start what{.arguments = {"server", "-o", "json", "--data-dir", paths_.data.string(), "--first-key", paths_.key(),
+                             "--ready-fd", "3"},
+               .log = paths_.log("server")};
     if (fs::exists(paths_.config())) {
       what.arguments.insert(what.arguments.end(), {"--config", paths_.config()});
     } else {
@@ -216,7 +216,7 @@ class Up {
   }
 
   Start agent_start() const {
-    Start what{.arguments = {"agent", "run", "--data", paths_.agent()}, .log = paths_.log("agent")};
+    Start what{.arguments = {"agent", "run", "-o", "json", "--data", paths_.agent()}, .log = paths_.log("agent")};
     if (const auto spec = text_of(choices_, "simulateGpus"); !spec.empty())
       what.arguments.insert(what.arguments.end(), {"--simulate-gpus", spec});
     if (const auto engine = text_of(choices_, "engine"); !engine.empty())

@@ -128,9 +128,9 @@ function badge(status) {
 // Why it is so: the reason with its way out, how far the image is, who is in front, and what each host says.
 function why(pod) {
   const lines = [];
-  if (pod.reason) lines.push([pod.reason.text, pod.reason.fix].filter(Boolean).join(' · '));
   const p = pod.progress;
   if (p && p.percent !== null && p.bytesTotal > 0) lines.push(t('pulling', p.percent, bytes(p.bytesDone), bytes(p.bytesTotal), bytes(p.bytesPerSecond)));
+  else if (pod.reason) lines.push([pod.reason.text, pod.reason.fix].filter(Boolean).join(' · '));
   if (pod.queue) {
     lines.push(t('position', pod.queue.position));
     for (const host of pod.queue.hosts || []) lines.push(`${host.name || host.id}: ${host.reason.text}`);
