@@ -49,7 +49,7 @@ class Responder : public std::enable_shared_from_this<Responder> {
   }
   ~Responder() {
     if (!decided_) {
-      log::error("a request was dropped without an answer", {{"request_id", request_id_}});
+      if (!connection_.expired()) log::error("a request was dropped without an answer", {{"request_id", request_id_}});
       answer(internal_error());
     } else if (!sent_) {  // its Later was dropped
       send(internal_error());
@@ -191,8 +191,8 @@ Connection::Connection(std::shared_ptr<Site> site, Loop& loop, std::unique_ptr<W
 
 void Connection::start() {
   since_ = idle_since_ = loop_.now();
-  set_alarm();
   wire_->open(shared_from_this());
+  set_alarm();
 }
 
 void Connection::on_open() {
@@ -433,13 +433,13 @@ void Connection::answered(std::uint64_t number, Response response) {
   advance();
 }
 
-void Connection::waits_for(std::uint64_t number, std::shared_ptr<Later> later) {
+void Connection::waits_for(std::uint64_t number, const std::shared_ptr<Later>& later) {
   const auto found = std::find_if(exchanges_.begin(), exchanges_.end(),
                                   [&](const Exchange& exchange) { return exchange.number == number; });
   if (phase_ != Phase::open || found == exchanges_.end())
     later->abandoned = true;
   else
-    found->later = std::move(later);
+    found->later = later;
 }
 
 // Into out_, which is empty, what can leave now.
@@ -534,7 +534,7 @@ bool Connection::fill_from_stream(Exchange& exchange) {
 void Connection::drop_exchanges(const char* why) {
   auto dropped = std::exchange(exchanges_, {});
   for (auto& exchange : dropped) {
-    if (exchange.later) exchange.later->abandoned = true;
+    if (const auto later = exchange.later.lock()) later->abandoned = true;
     if (exchange.answer && exchange.answer->stream) {
       if (exchange.begun) --site_->numbers->streams;
       exchange.answer->stream->reader_gone();
@@ -564,7 +564,7 @@ void Connection::end_now() {
     auto first = std::move(exchanges_.front());
     exchanges_.pop_front();
     drop_exchanges("shutting down");
-    if (first.later) std::exchange(first.later, nullptr)->abandoned = true;
+    if (const auto later = first.later.lock()) later->abandoned = true;
     if (!first.answer) {
       Request request;
       request.request_id = first.request_id;

@@ -109,7 +109,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   // From dispatch, by way of the loop.
   void answered(std::uint64_t number, Response response);
-  void waits_for(std::uint64_t number, std::shared_ptr<Later> later);
+  void waits_for(std::uint64_t number, const std::shared_ptr<Later>& later);
 
  private:
   enum class Phase { opening, open, leaving, over };
@@ -122,7 +122,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     bool http11 = true, head_only = false, safe = false;
     bool last = false;               // "Connection: close"
     std::optional<Request> waiting;  // not dispatched yet
-    std::shared_ptr<Later> later;
+    std::weak_ptr<Later> later;      // weak: when its handler forgets it, that is noticed
     std::optional<Response> answer;
     bool begun = false;     // the answer's head is on its way
     std::size_t bytes = 0;  // of the answer's body

@@ -57,7 +57,12 @@ class AsioWire final : public Wire {
   }
 
   void read(char* into, std::size_t max) override {
-    stream_.async_read_some(asio::buffer(into, max), [owner = owner_.lock()](error_code failed, std::size_t size) {
+    reading_ = true;
+    stream_.async_read_some(asio::buffer(into, max), [this, owner = owner_.lock()](error_code failed,
+                                                                                   std::size_t size) {
+      reading_ = false;
+      ended_ = bool(failed);
+      if (finishing_) return discard(owner);
       // A TLS client that just closes its socket has also come to its end: HTTP says itself where its messages end.
       const bool end = failed == asio::error::eof || failed == asio::ssl::error::stream_truncated;
       owner->on_read(!failed ? Connection::Read::bytes : end ? Connection::Read::end : Connection::Read::broken, size);
@@ -105,14 +110,17 @@ class AsioWire final : public Wire {
   void finish_tcp(const std::shared_ptr<Connection>& owner) {
     error_code failed;
     socket().shutdown(asio::socket_base::shutdown_send, failed);
-    if (failed) return asio::post(socket().get_executor(), [owner] { owner->on_gone(); });
-    discarded_.resize(4096);
-    discard(owner);
+    finishing_ = true;
+    ended_ = ended_ || failed;
+    if (!reading_) discard(owner);  // else when that read has come back: a second one beside it might never
   }
 
   void discard(const std::shared_ptr<Connection>& owner) {
+    if (ended_) return asio::post(socket().get_executor(), [owner] { owner->on_gone(); });
+    discarded_.resize(4096);
     socket().async_read_some(asio::buffer(discarded_), [this, owner](error_code failed, std::size_t) {
-      failed ? owner->on_gone() : discard(owner);
+      ended_ = bool(failed);
+      discard(owner);
     });
   }
 
@@ -120,7 +128,7 @@ class AsioWire final : public Wire {
     armed_for_ = due_;
     alarm_.expires_at(due_);
     alarm_.async_wait([this, owner = owner_.lock()](error_code cancelled) {
-      if (cancelled || !owner) return;
+      if (cancelled) return;
       armed_for_.reset();
       if (Clock::now() < due_) return arm();
       owner->on_time();
@@ -132,6 +140,7 @@ class AsioWire final : public Wire {
   TimePoint due_{};
   std::optional<TimePoint> armed_for_;
   Stream stream_;
+  bool reading_ = false, ended_ = false, finishing_ = false;
   std::vector<char> discarded_;
 };
 
