@@ -9,6 +9,8 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ip/udp.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
@@ -280,6 +282,24 @@ struct LogPiece {
 std::string mounts() {
   std::ifstream file("/proc/self/mounts");
   return {std::istreambuf_iterator<char>(file), {}};
+}
+
+// Whether something on this host could listen there now.
+bool port_is_free(const PortBinding& port) {
+  boost::system::error_code problem;
+  const auto address = net::ip::make_address(port.host_address.empty() ? "0.0.0.0" : port.host_address, problem);
+  if (problem) return true;  // the engine will say what is wrong with it
+  net::io_context unused;
+  const auto number = static_cast<net::ip::port_type>(port.host_port);
+  if (port.udp) {
+    net::ip::udp::socket socket(unused, address.is_v6() ? net::ip::udp::v6() : net::ip::udp::v4());
+    socket.bind({address, number}, problem);
+  } else {
+    net::ip::tcp::acceptor socket(unused, address.is_v6() ? net::ip::tcp::v6() : net::ip::tcp::v4());
+    socket.set_option(net::ip::tcp::acceptor::reuse_address(true));  // connections that have ended do not count
+    socket.bind({address, number}, problem);
+  }
+  return problem != boost::system::errc::address_in_use;
 }
 
 // Thrown inside a call, and its answer: what the engine is makes any call pointless.
@@ -678,6 +698,16 @@ class DockerEngine final : public Engine {
   }
 
   Co<Result<void>> do_start(std::string id) {
+    const auto peer = co_await known_peer();
+    if (peer.podman) {
+      // Podman 4 finds a taken port too late: cleaning up after itself it takes the port from the container that has
+      // it.
+      const auto inspected = co_await get("/containers/" + percent_encoded(id) + "/json");
+      const auto container = read_container(inspected.body);
+      if (container && container->state == ContainerState::running) co_return Result<void>();
+      for (const auto& port : wanted_ports(inspected.body))
+        if (!port_is_free(port)) co_return fail(port_taken(port, "address already in use"));
+    }
     const auto reply = co_await post("/containers/" + percent_encoded(id) + "/start", "", change_limit);
     if (reply.ok() || reply.status == 304) co_return Result<void>();
     const auto said = words(reply.body);
@@ -751,8 +781,17 @@ class DockerEngine final : public Engine {
     const auto peer = co_await known_peer();
     const auto wire = co_await connected();
     channel->attach(wire);
+    const auto path = "/v" + peer.api_version + "/containers/" + percent_encoded(id);
+    if (peer.podman && options.follow) {
+      // Podman 4 loses lines when it follows what has ended and the reader is slow; to read it to its end is enough.
+      Request look;
+      look.target = path + "/json";
+      const auto inspected = co_await wire->exchange(std::move(look));
+      const auto container = read_container(inspected.body);
+      if (container && container->state != ContainerState::running) options.follow = false;
+    }
     Request request;
-    request.target = "/v" + peer.api_version + "/containers/" + percent_encoded(id) + "/logs?" + log_query(options);
+    request.target = path + "/logs?" + log_query(options);
     const auto status = co_await wire->open(std::move(request));
     if (status == 404) co_return fail(Reason::container_not_found, one_arg("container", id));
     if (status != 200) {
@@ -790,8 +829,10 @@ class DockerEngine final : public Engine {
       co_return fail(refused(reply));
     }
     Lines lines;
-    const auto on_line = [&channel](std::string_view line) {
-      if (auto event = read_event(line)) channel->deliver(std::move(*event), line.size());
+    const auto on_line = [&channel, &having](std::string_view line) {
+      auto event = read_event(line);
+      if (!event || !includes(event->labels, having)) return;  // Podman takes any of several labels for all of them
+      channel->deliver(std::move(*event), line.size());
     };
     for (;;) {
       co_await channel->wait_for_room();

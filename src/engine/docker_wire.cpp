@@ -132,6 +132,24 @@ bool has_project_quotas(const std::string& path, std::string_view mounts) {
   return quotas;
 }
 
+// {"8888/tcp": [{"HostIp": "0.0.0.0", "HostPort": "32768"}, ...]}; of several addresses the first is told.
+std::vector<PortBinding> port_bindings(const json::value& ports) {
+  std::vector<PortBinding> out;
+  if (const auto* object = ports.if_object())
+    for (const auto& [name, bindings] : *object) {
+      const auto* list = bindings.if_array();
+      if (!list || list->empty()) continue;
+      const std::string_view port(name.data(), name.size());
+      PortBinding binding;
+      binding.container_port = to_int(port.substr(0, port.find('/')));
+      binding.udp = port.ends_with("/udp");
+      binding.host_address = text(at(list->front(), {"HostIp"}));
+      binding.host_port = to_int(text(at(list->front(), {"HostPort"})));
+      out.push_back(std::move(binding));
+    }
+  return out;
+}
+
 std::pair<int, int> version_numbers(std::string_view text) {
   const auto dot = text.find('.');
   if (dot == std::string_view::npos) return {to_int(text), 0};
@@ -391,18 +409,7 @@ Result<Container> read_container(std::string_view inspect) {
     for (const auto& [name, network] : *networks)
       if (out.ip_address.empty()) out.ip_address = text(at(network, {"IPAddress"}));
   if (out.state != ContainerState::running) return out;  // Podman goes on telling addresses and ports of what has ended
-  if (const auto* ports = at(value, {"NetworkSettings", "Ports"}).if_object())
-    for (const auto& [name, bindings] : *ports) {
-      const auto* list = bindings.if_array();
-      if (!list || list->empty()) continue;
-      const std::string_view port(name.data(), name.size());
-      PortBinding binding;
-      binding.container_port = to_int(port.substr(0, port.find('/')));
-      binding.udp = port.ends_with("/udp");
-      binding.host_address = text(at(list->front(), {"HostIp"}));
-      binding.host_port = to_int(text(at(list->front(), {"HostPort"})));
-      out.ports.push_back(std::move(binding));
-    }
+  out.ports = port_bindings(at(value, {"NetworkSettings", "Ports"}));
   return out;
 }
 
@@ -452,12 +459,21 @@ std::int64_t layer_bytes(std::string_view inspect) { return number(at(parse(insp
 
 std::string read_id(std::string_view created_or_inspect) { return text(at(parse(created_or_inspect), {"Id"})); }
 
-bool has_labels(std::string_view inspect, const Labels& wanted) {
-  const auto labels = labels_of(at(parse(inspect), {"Config", "Labels"}));
+std::vector<PortBinding> wanted_ports(std::string_view inspect) {
+  auto out = port_bindings(at(parse(inspect), {"HostConfig", "PortBindings"}));
+  std::erase_if(out, [](const PortBinding& port) { return port.host_port == 0; });
+  return out;
+}
+
+bool includes(const Labels& labels, const Labels& wanted) {
   return std::all_of(wanted.begin(), wanted.end(), [&](const auto& label) {
     const auto found = labels.find(label.first);
     return found != labels.end() && found->second == label.second;
   });
+}
+
+bool has_labels(std::string_view inspect, const Labels& wanted) {
+  return includes(labels_of(at(parse(inspect), {"Config", "Labels"})), wanted);
 }
 
 std::optional<ContainerEvent> read_event(std::string_view line) {
@@ -550,6 +566,10 @@ Error start_error(std::string_view said) {
     return Error{Reason::gpu_not_given, {{"detail", detail}}, ""};
   if (has_any(low, {"no space left on device"})) return Error{Reason::host_disk_full, {{"detail", detail}}, ""};
   return Error{Reason::container_start_failed, {{"detail", detail}}, ""};
+}
+
+Error port_taken(const PortBinding& port, std::string_view said) {
+  return Error{Reason::host_port_taken, {{"port", std::to_string(port.host_port)}, {"detail", words(said)}}, ""};
 }
 
 Error create_error(const ContainerSpec& spec, int status, std::string_view said) {

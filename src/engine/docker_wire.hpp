@@ -51,10 +51,13 @@ std::vector<std::string> read_ids(std::string_view list);
 std::string read_id(std::string_view created_or_inspect);
 std::int64_t layer_bytes(std::string_view inspect);
 bool has_labels(std::string_view inspect, const Labels& wanted);
+std::vector<PortBinding> wanted_ports(std::string_view inspect);  // those with a fixed port of the host
+bool includes(const Labels& labels, const Labels& wanted);
 std::optional<ContainerEvent> read_event(std::string_view line);
 
 Error pull_error(const std::string& image, std::string_view words);
 Error start_error(std::string_view words);
+Error port_taken(const PortBinding& port, std::string_view words);
 Error create_error(const ContainerSpec& spec, int status, std::string_view words);
 bool in_use(std::string_view words);        // why a network or volume stays
 bool no_container(std::string_view words);  // ... or why a start found nothing
