@@ -171,12 +171,16 @@ TEST_F(AgentTest, AHigherGenerationOfTheSameRunKeepsTheContainer) {
 TEST_F(AgentTest, AnotherRunMeansNewContainers) {
   auto wanted = running("p1");
   const auto before = *container("p1");
+  engine.crash_container(before.id, 1);
+  run_for(20s);
+  EXPECT_EQ(pod("p1").containers.at(0).restarts, 1);
   wanted.generation = 2;
   wanted.run = 2;
   say(wanted);
   run_for(20s);
   EXPECT_EQ(phase("p1"), PodPhase::running);
   EXPECT_EQ(pod("p1").run, 2);
+  EXPECT_EQ(pod("p1").containers.at(0).restarts, 0) << "and a new count of restarts";
   EXPECT_EQ(containers_of("p1").size(), 1u);
   EXPECT_NE(container("p1")->id, before.id);
 }
