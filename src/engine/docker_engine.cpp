@@ -347,10 +347,14 @@ class DockerEngine final : public Engine {
     run(find_image(std::move(reference)), std::move(done));
   }
   void create_network(std::string name, Labels labels, Done<void> done) override {
-    run(make_network(std::move(name), std::move(labels)), std::move(done));
+    auto call = [this, name, labels = std::move(labels)](Done<void> ended) {
+      run(make_network(name, labels), std::move(ended));
+    };
+    in_turn(name, std::move(call), std::move(done));
   }
   void remove_network(std::string name, Done<void> done) override {
-    run(drop_network(std::move(name)), std::move(done));
+    auto call = [this, name](Done<void> ended) { run(drop_network(name), std::move(ended)); };
+    in_turn(name, std::move(call), std::move(done));
   }
   void create_volume(std::string name, Labels labels, Done<void> done) override {
     run(make_volume(std::move(name), std::move(labels)), std::move(done));
@@ -387,6 +391,25 @@ class DockerEngine final : public Engine {
     std::vector<std::pair<std::function<void(const PullProgress&)>, Done<Image>>> listeners;
     PullProgress last;
   };
+
+  // Docker makes two networks of one name when it is asked twice at once, and then starts nothing on either: what
+  // concerns one network goes one after the other. Core thread.
+  void in_turn(const std::string& network, std::function<void(Done<void>)> call, Done<void> done) {
+    auto begin = [this, network, call = std::move(call), done = std::move(done)] {
+      call([this, network, done](Result<void> result) {
+        auto& waiting = network_turns_[network];
+        waiting.pop_front();
+        if (waiting.empty())
+          network_turns_.erase(network);
+        else
+          std::function<void()>(waiting.front())();  // a copy: its own end takes it out of the queue
+        done(std::move(result));
+      });
+    };
+    auto& waiting = network_turns_[network];
+    waiting.push_back(std::move(begin));
+    if (waiting.size() == 1) std::function<void()>(waiting.front())();
+  }
 
   // Runs a call on the engine's thread and brings its result to the core.
   template <class T>
@@ -609,7 +632,24 @@ class DockerEngine final : public Engine {
     if (made.ok() || made.status == 409) co_return Result<void>();
     const auto again = co_await get(path);  // somebody else was quicker
     if (again.ok()) co_return Result<void>();
+    if (words(again.body).find("ambiguous") != std::string::npos) {
+      co_await keep_one_network(name);
+      co_return Result<void>();
+    }
     co_return fail(refused(made));
+  }
+
+  // Two of one name: an agent was killed while it asked, and its successor asked again. One stays, the others go if
+  // nothing is on them.
+  Co<> keep_one_network(std::string name) {
+    const auto filter = percent_encoded("{\"name\":[\"" + name + "\"]}");
+    const auto all = co_await get("/networks?filters=" + filter);
+    const auto ids = network_ids(all.body, name);
+    bool kept = false;
+    for (const auto& id : ids) {
+      if (kept) co_await erase("/networks/" + id);
+      kept = true;
+    }
   }
 
   Co<Result<void>> drop_network(std::string name) {
@@ -866,6 +906,7 @@ class DockerEngine final : public Engine {
   std::chrono::steady_clock::time_point peer_asked_;
   // the core thread
   std::map<std::string, std::shared_ptr<Pull>> pulls_;
+  std::map<std::string, std::deque<std::function<void()>>> network_turns_;
   std::shared_ptr<int> here_ = std::make_shared<int>(0);  // streams look whether it still is
   Alive alive_;
   std::thread thread_;  // last: it uses the others

@@ -339,6 +339,20 @@ std::string volume_body(const std::string& name, const Labels& labels) {
 
 // ---- what is answered ----
 
+std::vector<std::string> network_ids(std::string_view list, const std::string& name) {
+  std::vector<std::string> used, idle;
+  const auto parsed = parse(list);
+  if (!parsed.is_array()) return {};
+  for (const auto& network : parsed.as_array()) {
+    if (text(at(network, {"Name"})) != name) continue;
+    const auto& containers = at(network, {"Containers"});
+    const bool on_it = containers.is_object() && !containers.as_object().empty();
+    (on_it ? used : idle).push_back(text(at(network, {"Id"})));
+  }
+  used.insert(used.end(), idle.begin(), idle.end());
+  return used;
+}
+
 std::string words(std::string_view body) {
   auto out = text(at(parse(body), {"message"}));
   if (out.empty()) out = body;

@@ -80,6 +80,9 @@ class Lines {
   bool too_long_ = false;
 };
 
+// Ids of the networks of exactly this name in a list, those that containers are on first.
+std::vector<std::string> network_ids(std::string_view list, const std::string& name);
+
 // The layers of one pull, from the lines that the engine writes about them.
 class PullTracker {
  public:

@@ -605,6 +605,23 @@ TEST_P(EngineContract, ContainersOfAPodShareTheirNetwork) {
             "a file from gyre/web\n");
 }
 
+// Docker made two of one name, and then started nothing on either.
+TEST_P(EngineContract, ANetworkAskedForManyTimesAtOnceIsOne) {
+  const auto name = "gyre-test-" + mark + "-many";
+  networks.insert(name);
+  int done = 0;
+  for (int i = 0; i < 6; ++i)
+    engine->create_network(name, {{"gyre-test", mark}}, [&](Result<void> made) {
+      EXPECT_TRUE(made) << made.error().message();
+      ++done;
+    });
+  ASSERT_TRUE(runtime->run_until([&] { return done == 6; }, 30s));
+  auto of = spec("web", "a");
+  of.network = name;
+  const auto id = started(of);
+  EXPECT_EQ(look(id)->state, ContainerState::running);
+}
+
 TEST_P(EngineContract, NetworksAreApart) {
   ONLY_REAL_ENGINES();
   auto of = spec("web", "a");
