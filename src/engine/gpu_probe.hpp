@@ -28,7 +28,7 @@ struct GpuReading {
   int temperature_celsius = 0;
   int power_watts = 0;
   std::int64_t ecc_errors_uncorrected = 0;
-  std::vector<std::string> events;  // "XID 79": fallen off the bus; since the last reading
+  std::vector<std::string> events;  // "XID 79": fallen off the bus; "ECC" errors; "lost"; since the last reading
 };
 
 struct GpuDriver {
@@ -44,7 +44,12 @@ class GpuProbe {
   virtual std::optional<GpuDriver> driver() = 0;
 };
 
-std::unique_ptr<GpuProbe> system_gpu_probe();      // NVML and AMD sysfs; no GPUs found is an empty list
+struct GpuSources {
+  std::string nvml_library = "libnvidia-ml.so.1";  // as dlopen finds it
+  std::string sysfs = "/sys";
+};
+// NVML and AMD sysfs; no GPUs found is an empty list. A driver that is loaded later is found by a later gpus(). Any thread.
+std::unique_ptr<GpuProbe> system_gpu_probe(const GpuSources& sources = {});
 // "NVIDIA A40:4" or "NVIDIA A40:2,NVIDIA L4:1"; memory from the table of known types. Refuses an unreadable spec.
 Result<std::unique_ptr<GpuProbe>> simulated_gpu_probe(const std::string& spec, const std::string& host_name);
 
