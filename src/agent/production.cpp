@@ -1,0 +1,17 @@
+// The agent on a real machine: its container engine, its GPUs or pretended ones.
+#include "agent/run.hpp"
+#include "engine/docker_engine.hpp"
+
+namespace gyre::agent {
+
+Result<> run_agent(const AgentRunOptions& options) {
+  const AgentParts parts{
+      .engine = [&](Runtime& runtime) { return engine::docker_engine(runtime, options.engine_socket); },
+      .gpus = [&](const std::string& host) -> Result<std::unique_ptr<engine::GpuProbe>> {
+        if (options.simulate_gpus.empty()) return engine::system_gpu_probe();
+        return engine::simulated_gpu_probe(options.simulate_gpus, host);
+      }};
+  return run_agent(options, parts);
+}
+
+}  // namespace gyre::agent
