@@ -74,7 +74,7 @@ class Authority {
   const std::string& fingerprint() const;  // what join tokens carry the first 16 digits of
 
   // A client certificate for this host. Of the request only the public key counts; who it is for is the caller's
-  // knowledge. Errors: certificate_request_invalid. About 0.1 ms, so it may run on the core.
+  // knowledge. Errors: certificate_request_invalid. Under 1 ms, so it may run on the core.
   Result<std::string> sign(std::string_view csr_pem, const HostId& host, Time now,
                            Duration life = host_certificate_life) const;
 
