@@ -36,7 +36,7 @@ AccountService::AccountService(Core& core, AccountSettings settings)
     : core_(core),
       settings_(settings),
       store_(core.db()),
-      cleaning_(core.every(10min, "clean accounts", [this] { clean(); })) {}
+      cleaning_(core.every(10min, "clean accounts", alive_.guard([this] { clean(); }))) {}
 
 std::string AccountService::secret(std::size_t length) {
   constexpr std::string_view alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
@@ -421,14 +421,12 @@ void AccountService::with_passwords(PasswordWork work, Done<T> done,
   auto then = alive_.guard([this, shared, done, finish = std::move(finish), failed] {
     --running_work_;
     start_waiting_work();
-    core_.post(
-        "passwords",
-        [this, shared, done, finish] {
-          const bool no_memory = shared->hash_password && !shared->hashed && (!shared->verify_hash || shared->verified);
-          if (no_memory) return answer<T>(done, fail(Reason::unavailable, {{"detail", "not enough memory"}}));
-          answer<T>(done, finish(*shared));
-        },
-        failed);
+    auto decide = alive_.guard([this, shared, done, finish] {
+      const bool no_memory = shared->hash_password && !shared->hashed && (!shared->verify_hash || shared->verified);
+      if (no_memory) return answer<T>(done, fail(Reason::unavailable, {{"detail", "not enough memory"}}));
+      answer<T>(done, finish(*shared));
+    });
+    core_.post("passwords", std::move(decide), failed);
   });
   // After the commit: the failure that was counted in this task must hold before anybody learns whether it was one.
   core_.after_commit(alive_.guard([this, slow = std::move(slow), then = std::move(then)]() mutable {
@@ -455,7 +453,7 @@ void AccountService::clean() {
       store_.delete_expired_one_time_logins(now, clean_batch) +
       store_.delete_old_throttles(now - std::max(account_throttle.forgotten_after, address_throttle.forgotten_after),
                                   clean_batch);
-  if (deleted >= clean_batch) core_.after(1s, "clean accounts", [this] { clean(); });
+  if (deleted >= clean_batch) core_.after(1s, "clean accounts", alive_.guard([this] { clean(); }));
 }
 
 }  // namespace gyre

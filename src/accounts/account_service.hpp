@@ -137,8 +137,8 @@ class AccountService {
   std::unordered_map<std::string, Known> known_;  // by digest; emptied by every change of rights
   std::deque<std::function<void()>> waiting_work_;
   int running_work_ = 0;
-  std::unique_ptr<Timer> cleaning_;
   Alive alive_;
+  std::unique_ptr<Timer> cleaning_;
 };
 
 }  // namespace gyre

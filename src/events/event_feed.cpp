@@ -20,7 +20,7 @@ EventFeed::EventFeed(Core& core, Events& events, EventFeedSettings settings)
       events_(events),
       settings_(settings),
       heart_(core.runtime()),
-      forgetting_(core.every(10min, "forget events", [this] { forget_old(); })) {
+      forgetting_(core.every(10min, "forget events", alive_.guard([this] { forget_old(); }))) {
   events_.on_append(alive_.guard([this](const Event& event) { happened(event); }));
   heart_.repeat(settings_.heartbeat, [this] { beat(); });
 }
@@ -82,17 +82,16 @@ void EventFeed::happened(const Event& event) {
 // Reads a bounded piece in a task of its own; what it found is written after the commit, because the transaction may
 // hold events of neighbours that are not durable yet.
 void EventFeed::catch_up(ReaderId id) {
-  core_.post(
-      "event feed",
-      [this, id] {
-        const auto* reader = find(id);
-        if (!reader) return;
-        auto found = events_.list({reader->wish.workspace, reader->wish.pod, reader->seen, settings_.batch});
-        core_.after_commit(alive_.guard([this, id, found = std::move(found)] { caught(id, found); }));
-      },
-      alive_.guard([this, id] {  // the database does not answer: the reader waits with us
-        core_.runtime().after(1s, alive_.guard([this, id] { catch_up(id); }));
-      }));
+  auto read = alive_.guard([this, id] {
+    const auto* reader = find(id);
+    if (!reader) return;
+    auto found = events_.list({reader->wish.workspace, reader->wish.pod, reader->seen, settings_.batch});
+    core_.after_commit(alive_.guard([this, id, found = std::move(found)] { caught(id, found); }));
+  });
+  auto try_again = alive_.guard([this, id] { catch_up(id); });
+  // The database does not answer: the reader waits with us.
+  auto failed = alive_.guard([this, try_again] { core_.runtime().after(1s, try_again); });
+  core_.post("event feed", std::move(read), std::move(failed));
 }
 
 void EventFeed::caught(ReaderId id, const std::vector<Event>& events) {

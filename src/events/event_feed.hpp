@@ -68,9 +68,9 @@ class EventFeed {
   Readers readers_;
   std::map<WorkspaceId, std::vector<ReaderId>> of_workspace_;
   ReaderId last_id_ = 0;
+  Alive alive_;
   Timer heart_;
   std::unique_ptr<Timer> forgetting_;
-  Alive alive_;
 };
 
 }  // namespace gyre

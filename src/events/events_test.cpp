@@ -408,12 +408,32 @@ TEST_P(EventsTest, ClosingEndsEveryStreamProperly) {
   append();
 }
 
-TEST_P(EventsTest, AStreamOutlivesTheFeedSafely) {
+TEST_P(EventsTest, AReaderWaitsWithUsWhenTheDatabaseDoesNotAnswer) {
+  append(3);
+  db->script("ALTER TABLE events RENAME TO elsewhere");
+  std::optional<Follower> follower;
+  core->post("open", [&] {
+    db->script("ALTER TABLE elsewhere RENAME TO events");
+    follower.emplace(feed->open({ours, std::nullopt, 0, Language::en}).value());
+    db->script("ALTER TABLE events RENAME TO elsewhere");
+  });
+  runtime.run_for(3s);
+  ASSERT_TRUE(follower);
+  EXPECT_EQ(follower->ids(), std::vector<EventId>{});
+  db->script("ALTER TABLE elsewhere RENAME TO events");
+  runtime.run_for(1s);
+  EXPECT_EQ(follower->ids(), (std::vector<EventId>{1, 2, 3}));
+}
+
+TEST_P(EventsTest, AFeedThatEndsLeavesNothingThatCallsIt) {
   auto follower = follow();
-  feed.reset();
   append();
+  core->post("last", [&] { events->append(made()); });
+  feed->open({ours, std::nullopt, 0, Language::en});  // begins with the next commit
+  feed.reset();
+  runtime.run_for(1h);
   follower.leave();
-  runtime.run_for(1min);
+  runtime.run_for(1h);
 }
 
 GYRE_TEST_ON_EVERY_DATABASE(EventsTest);
