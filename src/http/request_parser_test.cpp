@@ -234,7 +234,8 @@ TEST(RequestParser, ComesToTheSameEndForAnyBytesHoweverTheyAreCut) {
       const auto cut = parse(bytes, step);
       // A mistake in a head that is not complete is seen sooner or later, depending on the cut.
       if (cut.state != whole.state) {
-        ASSERT_TRUE(cut.state != State::done && whole.state != State::done) << round << " step " << step << "\n" << bytes;
+        ASSERT_TRUE(cut.state != State::done && whole.state != State::done) << round << " step " << step << "\n"
+                                                                            << bytes;
         continue;
       }
       ASSERT_EQ(cut.error.reason, whole.error.reason) << bytes;

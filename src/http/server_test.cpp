@@ -466,9 +466,11 @@ TEST_F(ServerTest, AtTheDeadlineTheDrainIsOverWhateverIsStillOpen) {
   std::vector<Server::Respond> waiting;
   std::atomic<int> count = 0;
   handler = [&](Request request, Server::Respond respond) {
-    ++count;
-    if (request.path == "/logs") return respond(stream_response("text/plain", stream));
-    waiting.push_back(std::move(respond));
+    if (request.path == "/logs")
+      respond(stream_response("text/plain", stream));
+    else
+      waiting.push_back(std::move(respond));
+    ++count;  // last: whoever sees it may look at `waiting`
   };
   start();
   auto logs = client(), slow = client(), half = client();
