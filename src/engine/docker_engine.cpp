@@ -346,8 +346,17 @@ class DockerEngine final : public Engine {
   void image(std::string reference, Done<std::optional<Image>> done) override {
     run(find_image(std::move(reference)), std::move(done));
   }
+  // One at a time for each name: Docker's own look for duplicates is a race, and of two networks with one name neither
+  // can be used (seen with four pods that started at once).
   void create_network(std::string name, Labels labels, Done<void> done) override {
-    run(make_network(std::move(name), std::move(labels)), std::move(done));
+    auto& waiting = networks_being_made_[name];
+    waiting.push_back(std::move(done));
+    if (waiting.size() > 1) return;
+    Done<void> tell_all = [this, name](Result<void> made) {
+      const auto told = std::move(networks_being_made_.extract(name).mapped());
+      for (const auto& one : told) one(made);
+    };
+    run(make_network(name, std::move(labels)), std::move(tell_all));
   }
   void remove_network(std::string name, Done<void> done) override {
     run(drop_network(std::move(name)), std::move(done));
@@ -866,6 +875,7 @@ class DockerEngine final : public Engine {
   std::chrono::steady_clock::time_point peer_asked_;
   // the core thread
   std::map<std::string, std::shared_ptr<Pull>> pulls_;
+  std::map<std::string, std::vector<Done<void>>> networks_being_made_;  // and who waits for each
   std::shared_ptr<int> here_ = std::make_shared<int>(0);  // streams look whether it still is
   Alive alive_;
   std::thread thread_;  // last: it uses the others
