@@ -83,8 +83,14 @@ class Program {
 
   int run(int argc, char** argv) {
     describe();
+    // What stands after -- is the container's, whatever it looks like; the parser never sees it.
+    const std::vector<std::string> all(argv, argv + argc);
+    const auto dashes = std::find(all.begin(), all.end(), "--");
+    if (dashes != all.end()) after_dashes_.assign(dashes + 1, all.end());
     try {
-      app_.parse(argc, argv);
+      app_.parse(static_cast<int>(dashes - all.begin()), argv);
+      if (!after_dashes_.empty() && !app_.get_subcommand("pod")->get_subcommand("create")->parsed())
+        throw CLI::ExtrasError(after_dashes_);
     } catch (const CLI::ParseError& problem) {
       const int code = app_.exit(problem, std::cout, std::cerr);
       return code == 0 ? exit_ok : exit_usage;
@@ -239,7 +245,6 @@ class Program {
   void describe_create(CLI::App* create) {
     auto& flags = parsed_.create;
     create->footer("gyre pod create IMAGE [OPTIONS] [-- COMMAND ARGS...]");
-    create->add_option("--image", flags.image, "what to run; may also be given as the first word");
     create->add_option("--name", flags.name, "what you call it");
     create
         ->add_option("--gpu-type", flags.gpu_types, "which GPU, as \"NVIDIA A40\"; repeatable, in order of preference")
@@ -264,17 +269,10 @@ class Program {
                        "begin with this JSON body (as POST /v1/pods takes it); - is standard input");
     create->add_flag("--dry-run", flags.dry_run, "only say whether, where and why not");
     add_wait(create);
-    create->add_option("words", words_, "IMAGE, then after -- the command and its arguments");
+    create->add_option("IMAGE,--image", flags.image, "what to run; the command of the container may follow after --");
     ask(create, [this](Commands& c) {
-      auto given = parsed_.create;
-      auto words = words_;
-      // With --image all words are the command.
-      if (given.image.empty() && !words.empty() && given.file.empty()) {
-        given.image = words.front();
-        words.erase(words.begin());
-      }
-      given.command = words;
-      return pod_create(c, given, waiting());
+      parsed_.create.command = after_dashes_;
+      return pod_create(c, parsed_.create, waiting());
     });
   }
 
@@ -360,7 +358,7 @@ class Program {
   std::map<std::string, std::string> environment_;
   CLI::App app_;
   Parsed parsed_;
-  std::vector<std::string> words_;
+  std::vector<std::string> after_dashes_;
   Terminal terminal_;
   Action action_;
   std::stop_token stop_;

@@ -131,16 +131,36 @@ class Up {
   }
 
   Outcome<> start_server() {
+    const bool first = !fs::exists(paths_.config());
+    if (first)
+      if (const auto made = make_config(); !made) return refused(made);
+    auto done = start_configured_server(first ? std::vector<std::string>{} : flags_.listen);
+    if (!done && first) fs::remove(paths_.config());  // what did not work is not kept
+    return done;
+  }
+
+  // The configuration of the first start: addresses as wished, and what the system may choose chosen now, so that they
+  // stay the same from then on (the agent remembers where its server is). Afterwards the file is its owner's.
+  Result<> make_config() const {
+    const auto wished = flags_.listen.empty() ? server::Config{}.listen : flags_.listen;
+    std::ostringstream text;
+    text << "# The server of this directory; every key: gyre server --print-config\nlisten:\n";
+    for (const auto& address : wished) text << "  - \"" << with_port(address) << "\"\n";
+    text << "agents:\n  listen: \"" << with_port("127.0.0.1:0") << "\"\n";
+    return write_private_file(paths_.config(), text.str());
+  }
+
+  static std::string with_port(const std::string& address) {
+    const auto parsed = server::parse_host_port(address);
+    if (!parsed || parsed->port != 0) return address;
+    return address.substr(0, address.rfind(':') + 1) + std::to_string(free_port());
+  }
+
+  Outcome<> start_configured_server(const std::vector<std::string>& listen) {
     Start what{.arguments = {"server", "-o", "json", "--data-dir", paths_.data.string(), "--first-key", paths_.key(),
-                             "--ready-fd", "3"},
+                             "--config", paths_.config(), "--ready-fd", "3"},
                .log = paths_.log("server")};
-    if (fs::exists(paths_.config())) {
-      what.arguments.insert(what.arguments.end(), {"--config", paths_.config()});
-    } else {
-      // Chosen by the system on the first start, then kept: the agent remembers where its server is.
-      what.arguments.insert(what.arguments.end(), {"--agents-listen", "127.0.0.1:0"});
-    }
-    for (const auto& address : flags_.listen) what.arguments.insert(what.arguments.end(), {"--listen", address});
+    for (const auto& address : listen) what.arguments.insert(what.arguments.end(), {"--listen", address});
     auto started = start(what);
     if (!started) return refused(started);
     const auto said = read_ready(*started, server_start_limit);
@@ -155,19 +175,9 @@ class Up {
     server_ = std::move(started->process);
     server_started_ = true;
     ready_ = ready_from(answer);
-    return keep_addresses(answer);
-  }
-
-  // The configuration of the next start: the same addresses, whatever the system chose this time.
-  Outcome<> keep_addresses(const json::value& answer) {
-    if (fs::exists(paths_.config())) return {};
-    std::ostringstream text;
-    text << "# The server of this directory; every key: gyre server --print-config\nlisten:\n";
-    for (const auto& address : list_of(answer, "listen"))
-      text << "  - \"" << std::string_view(address.as_string()) << "\"\n";
-    text << "agents:\n  listen: \"" << ready_.agents << "\"\n";
-    const auto written = write_private_file(paths_.config(), text.str());
-    if (!written) return refused(written);
+    // Started again it must be where it was.
+    flags_.listen.clear();
+    for (const auto& address : list_of(answer, "listen")) flags_.listen.emplace_back(address.as_string());
     return {};
   }
 

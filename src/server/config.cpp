@@ -241,15 +241,16 @@ const Key table[] = {
      .get = get_text<&Config::database>},
     {.name = "tls.certificate",
      .type = path_type,
-     .reloadable = true,
-     .description = "PEM certificate chain of the API. Without it the API is plain HTTP, which is meant for this "
+
+     .description = "PEM certificate chain of the API; the file is read again on SIGHUP. Without it the API is plain "
+                    "HTTP, which is meant for this "
                     "machine or behind a proxy.",
      .set = set_text<&Config::tls_certificate>,
      .get = get_text<&Config::tls_certificate>},
     {.name = "tls.key",
      .type = path_type,
-     .reloadable = true,
-     .description = "PEM private key that belongs to tls.certificate.",
+
+     .description = "PEM private key that belongs to tls.certificate; the file is read again on SIGHUP.",
      .set = set_text<&Config::tls_key>,
      .get = get_text<&Config::tls_key>},
     {.name = "agents.listen",
@@ -324,7 +325,7 @@ const Key table[] = {
      .get = get_unknown_fields},
     {.name = "retention.events",
      .type = time_type,
-     .reloadable = true,
+
      .description = "How long events are kept for GET /v1/events and the history of pods.",
      .set = set_duration<&Config::events_kept, hour, 3650 * day>,
      .get = get_duration<&Config::events_kept>},

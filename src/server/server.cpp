@@ -146,8 +146,8 @@ http::ServerOptions http_options(const Config& config) {
 
 class Server {
  public:
-  Server(const ServerOptions& options, std::unique_ptr<db::Connection> database, link::Authority authority, std::string key,
-         const HostPort& agents)
+  Server(const ServerOptions& options, std::unique_ptr<db::Connection> database, link::Authority authority,
+         std::string key, const HostPort& agents)
       : options_(options),
         config_(options.config),
         agents_(agents),

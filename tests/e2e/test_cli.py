@@ -143,7 +143,8 @@ def test_a_taken_port_is_said_in_words(gyre, tmp_path):
     address = gyre.said["url"].removeprefix("http://")
     failed = other.cli("up", "--data", other.data, "--detach", "--listen", address, expect=None)
     assert failed.returncode != 0
-    assert address in failed.stderr and "in use" in failed.stderr, failed.stderr
+    assert address in failed.stderr and "address_in_use" in failed.stderr, failed.stderr
+    assert not (other.data / "gyre.yaml").exists(), "an address that did not work is remembered"
 
 
 def test_a_data_directory_that_cannot_be_used_is_said_in_words(tmp_path):
