@@ -9,8 +9,8 @@
 #include "agent/log_channels.hpp"
 #include "agent/plan.hpp"
 #include "base/check.hpp"
+#include "base/image_reference.hpp"
 #include "base/log.hpp"
-#include "engine/image_reference.hpp"
 
 namespace gyre::agent {
 namespace {
@@ -877,7 +877,7 @@ void Agent::Impl::pull(Pod& pod, const std::string& name) {
 void Agent::Impl::download(Pod& pod, const link::ContainerOrder& container) {
   auto reference = container.image;
   const auto pin = pod.memory.pins.find(container.image);
-  if (const auto parsed = engine::parse_image_reference(reference);
+  if (const auto parsed = parse_image_reference(reference);
       pin != pod.memory.pins.end() && !pin->second.digest.empty() && parsed)
     reference = parsed->name() + "@" + pin->second.digest;
   std::optional<engine::RegistryLogin> login;

@@ -50,7 +50,8 @@ TEST(TimeTest, Rfc3339GoesThereAndBack) {
   ASSERT_TRUE(time);
   EXPECT_EQ(rfc3339(*time), "2024-02-29T14:59:59.125Z");
   EXPECT_EQ(parse_rfc3339(rfc3339(*time)), time);
-  for (const char* wrong : {"", "2024-02-30T00:00:00Z", "2024-02-29T24:00:00Z", "2024-02-29T00:00:00", "2024-02-29T00:00:00Zx"})
+  for (const char* wrong :
+       {"", "2024-02-30T00:00:00Z", "2024-02-29T24:00:00Z", "2024-02-29T00:00:00", "2024-02-29T00:00:00Zx"})
     EXPECT_FALSE(parse_rfc3339(wrong)) << wrong;
 }
 

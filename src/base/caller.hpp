@@ -1,4 +1,5 @@
-// Who is asking, as far as the server could establish it. Made by accounts/, carried by every request, read by services.
+// Who is asking, as far as the server could establish it. Made by accounts/, carried by every request, read by
+// services.
 #pragma once
 
 #include <boost/describe.hpp>

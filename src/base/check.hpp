@@ -5,7 +5,7 @@ namespace gyre {
 [[noreturn]] void check_failed(const char* condition, const char* file, int line);
 }  // namespace gyre
 
-#define CHECK(condition) \
-  do { \
+#define CHECK(condition)                                                    \
+  do {                                                                      \
     if (!(condition)) ::gyre::check_failed(#condition, __FILE__, __LINE__); \
   } while (false)

@@ -45,12 +45,12 @@ enum class Language : std::uint8_t { en, ko };
 // Values for the {placeholders} of a reason's sentence. Never put a secret here: they are shown and logged.
 using Args = std::vector<std::pair<std::string, std::string>>;
 
-std::string_view reason_text(Reason reason);                       // the stable code, e.g. "pod_not_found"
-std::optional<Reason> reason_from_text(std::string_view text);     // empty for a code this version does not know
+std::string_view reason_text(Reason reason);                    // the stable code, e.g. "pod_not_found"
+std::optional<Reason> reason_from_text(std::string_view text);  // empty for a code this version does not know
 ErrorCode error_code(Reason reason);
-std::string sentence(Reason reason, const Args& args, Language language);   // what is the matter
-std::string way_out(Reason reason, const Args& args, Language language);    // what to do; may be empty
-std::vector<std::string> argument_names(Reason reason);   // the {placeholders} of its words, each once
+std::string sentence(Reason reason, const Args& args, Language language);  // what is the matter
+std::string way_out(Reason reason, const Args& args, Language language);   // what to do; may be empty
+std::vector<std::string> argument_names(Reason reason);                    // the {placeholders} of its words, each once
 std::size_t reason_count();
 
 }  // namespace gyre

@@ -37,7 +37,9 @@ inline tl::unexpected<Error> invalid(std::string field, std::string detail) {
 
 namespace detail {
 template <class T>
-T take(tl::expected<T, Error>&& result) { return std::move(*result); }
+T take(tl::expected<T, Error>&& result) {
+  return std::move(*result);
+}
 inline void take(tl::expected<void, Error>&&) {}
 }  // namespace detail
 
@@ -45,11 +47,11 @@ inline void take(tl::expected<void, Error>&&) {}
 #define TRY(expression) GYRE_TRY(expression, __COUNTER__)
 #define GYRE_TRY(expression, number) GYRE_TRY_NAMED(expression, number)
 #define GYRE_TRY_NAMED(expression, number) GYRE_TRY_AS(expression, try_result_##number)
-#define GYRE_TRY_AS(expression, name)                              \
-  ({                                                               \
-    auto name = (expression);                                      \
-    if (!name) return ::gyre::fail(std::move(name).error());       \
-    ::gyre::detail::take(std::move(name));                         \
+#define GYRE_TRY_AS(expression, name)                        \
+  ({                                                         \
+    auto name = (expression);                                \
+    if (!name) return ::gyre::fail(std::move(name).error()); \
+    ::gyre::detail::take(std::move(name));                   \
   })
 
 }  // namespace gyre

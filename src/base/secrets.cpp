@@ -26,7 +26,8 @@ bool equal_in_constant_time(std::string_view a, std::string_view b) {
 std::string base64url(std::string_view bytes) {
   constexpr auto variant = sodium_base64_VARIANT_URLSAFE_NO_PADDING;
   std::string out(sodium_base64_encoded_len(bytes.size(), variant), '\0');
-  sodium_bin2base64(out.data(), out.size(), reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(), variant);
+  sodium_bin2base64(out.data(), out.size(), reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(),
+                    variant);
   out.pop_back();
   return out;
 }
@@ -46,8 +47,10 @@ std::optional<std::string> from_base64url(std::string_view text) {
 std::string seal(std::string_view key, std::string_view nonce, std::string_view plain) {
   CHECK(key.size() == crypto_secretbox_KEYBYTES && nonce.size() == crypto_secretbox_NONCEBYTES);
   std::string boxed(plain.size() + crypto_secretbox_MACBYTES, '\0');
-  crypto_secretbox_easy(reinterpret_cast<unsigned char*>(boxed.data()), reinterpret_cast<const unsigned char*>(plain.data()), plain.size(),
-                        reinterpret_cast<const unsigned char*>(nonce.data()), reinterpret_cast<const unsigned char*>(key.data()));
+  crypto_secretbox_easy(reinterpret_cast<unsigned char*>(boxed.data()),
+                        reinterpret_cast<const unsigned char*>(plain.data()), plain.size(),
+                        reinterpret_cast<const unsigned char*>(nonce.data()),
+                        reinterpret_cast<const unsigned char*>(key.data()));
   return base64url(std::string(nonce) + boxed);
 }
 
@@ -58,7 +61,8 @@ std::optional<std::string> unseal(std::string_view key, std::string_view sealed)
   std::string plain(bytes->size() - crypto_secretbox_NONCEBYTES - crypto_secretbox_MACBYTES, '\0');
   const auto* nonce = reinterpret_cast<const unsigned char*>(bytes->data());
   if (crypto_secretbox_open_easy(reinterpret_cast<unsigned char*>(plain.data()), nonce + crypto_secretbox_NONCEBYTES,
-                                 bytes->size() - crypto_secretbox_NONCEBYTES, nonce, reinterpret_cast<const unsigned char*>(key.data())) != 0)
+                                 bytes->size() - crypto_secretbox_NONCEBYTES, nonce,
+                                 reinterpret_cast<const unsigned char*>(key.data())) != 0)
     return std::nullopt;
   return plain;
 }

@@ -28,10 +28,10 @@
 #include <iterator>
 #include <thread>
 
+#include "base/image_reference.hpp"
 #include "base/log.hpp"
 #include "base/secrets.hpp"
 #include "engine/docker_wire.hpp"
-#include "engine/image_reference.hpp"
 
 namespace gyre::engine {
 namespace {

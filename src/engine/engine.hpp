@@ -2,9 +2,9 @@
 // OCI runtime; in tests the fake (fake_engine.hpp), which passes the same contract tests as the real ones.
 //
 // Every call returns at once; `done` comes back on the core thread, exactly once, also when the engine is unreachable
-// (Reason::engine_unreachable: nothing is known to have happened, ask again with `list`). Calls are idempotent where the
-// outcome can be named: creating a network or volume that exists, starting what runs, stopping or removing what is gone
-// all succeed. Callers own nothing of the engine's; the engine must outlive calls in flight.
+// (Reason::engine_unreachable: nothing is known to have happened, ask again with `list`). Calls are idempotent where
+// the outcome can be named: creating a network or volume that exists, starting what runs, stopping or removing what is
+// gone all succeed. Callers own nothing of the engine's; the engine must outlive calls in flight.
 #pragma once
 
 #include <cstdint>
@@ -29,9 +29,9 @@ using Done = std::function<void(Result<T>)>;
 using Labels = std::map<std::string, std::string>;
 
 struct EngineInfo {
-  std::string name;          // "docker", "podman", "fake"
-  std::string version;       // "20.10.24"
-  std::string api_version;   // "1.41"
+  std::string name;         // "docker", "podman", "fake"
+  std::string version;      // "20.10.24"
+  std::string api_version;  // "1.41"
   std::string storage_driver;
   bool container_disk_limit = false;  // the file system can bound a container's own layer (overlay2 on xfs with pquota)
   bool live_restore = false;          // containers outlive a restart of the engine
@@ -54,8 +54,8 @@ struct PullProgress {
 };
 
 struct Image {
-  std::string id;              // "sha256:..." of the config
-  std::string digest;          // "sha256:..." of the manifest, for pinning; empty for an image built on this host
+  std::string id;      // "sha256:..." of the config
+  std::string digest;  // "sha256:..." of the manifest, for pinning; empty for an image built on this host
   std::string os, architecture;
   std::vector<std::string> entrypoint, command;
   std::vector<std::string> exposed_ports;  // "8888/tcp"
@@ -79,24 +79,25 @@ struct Mount {
 };
 
 // What a container is allowed; the engine adds its own hardening for every container and there is no way to ask for
-// less: no privileged mode, no new privileges, the default seccomp profile, and only the capabilities in docker_engine.cpp.
+// less: no privileged mode, no new privileges, the default seccomp profile, and only the capabilities in
+// docker_engine.cpp.
 struct ContainerSpec {
-  std::string name;    // unique on the engine: "gyre-<pod>-<container>-<generation>"
+  std::string name;  // unique on the engine: "gyre-<pod>-<container>-<generation>"
   Labels labels;
-  std::string image;   // what to run: a local image id or reference that has been pulled
+  std::string image;  // what to run: a local image id or reference that has been pulled
   std::optional<std::vector<std::string>> entrypoint;  // absent: the image's own
   std::optional<std::vector<std::string>> command;     // absent: the image's own
   std::map<std::string, std::string> env;
   std::string hostname;
-  std::string network;       // a network made with create_network ...
+  std::string network;             // a network made with create_network ...
   std::string share_network_with;  // ... or the id of the container whose network this one shares (then no ports)
   std::vector<PortBinding> ports;
   std::vector<Mount> mounts;
-  std::vector<std::string> gpus;   // UUIDs; simulated ones are marked by the caller and never reach the engine
-  double cpus = 0;                 // 0: no limit
-  std::int64_t memory_bytes = 0;   // 0: no limit
-  std::int64_t shm_bytes = 0;      // 0: the engine's default
-  std::int64_t disk_bytes = 0;     // 0: no limit; ignored where EngineInfo::container_disk_limit is false
+  std::vector<std::string> gpus;  // UUIDs; simulated ones are marked by the caller and never reach the engine
+  double cpus = 0;                // 0: no limit
+  std::int64_t memory_bytes = 0;  // 0: no limit
+  std::int64_t shm_bytes = 0;     // 0: the engine's default
+  std::int64_t disk_bytes = 0;    // 0: no limit; ignored where EngineInfo::container_disk_limit is false
   int pids = 4096;
   std::string stop_signal = "SIGTERM";
 };
@@ -114,16 +115,16 @@ struct Container {
   std::optional<Time> finished_at;
   int exit_code = 0;
   bool oom_killed = false;
-  std::string error;       // the engine's own words when a start failed
-  std::string ip_address;  // on its network
+  std::string error;               // the engine's own words when a start failed
+  std::string ip_address;          // on its network
   std::vector<PortBinding> ports;  // as bound
 };
 
 struct LogOptions {
   bool follow = false;
-  std::optional<int> tail;     // last N lines; absent: all
+  std::optional<int> tail;  // last N lines; absent: all
   std::optional<Time> since;
-  bool timestamps = false;     // prefix every line with RFC 3339 time and a space
+  bool timestamps = false;  // prefix every line with RFC 3339 time and a space
   bool standard_output = true, standard_error = true;
 };
 
@@ -156,7 +157,8 @@ class Engine {
                     std::function<void(const PullProgress&)> progress, Done<Image> done) = 0;
   virtual void image(std::string reference, Done<std::optional<Image>> done) = 0;  // what is on this host already
 
-  virtual void create_network(std::string name, Labels labels, Done<void> done) = 0;  // isolated bridge of one workspace
+  virtual void create_network(std::string name, Labels labels,
+                              Done<void> done) = 0;  // isolated bridge of one workspace
   virtual void remove_network(std::string name, Done<void> done) = 0;
   virtual void create_volume(std::string name, Labels labels, Done<void> done) = 0;
   virtual void remove_volume(std::string name, Done<void> done) = 0;

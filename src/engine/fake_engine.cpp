@@ -6,8 +6,8 @@
 
 #include "base/check.hpp"
 #include "base/enum_text.hpp"
+#include "base/image_reference.hpp"
 #include "base/secrets.hpp"
-#include "engine/image_reference.hpp"
 
 namespace gyre::engine {
 namespace {

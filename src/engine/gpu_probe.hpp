@@ -13,11 +13,11 @@
 namespace gyre::engine {
 
 struct Gpu {
-  std::string uuid;          // "GPU-..." as NVML gives it; simulated: "SIM-<host>-<index>"
+  std::string uuid;  // "GPU-..." as NVML gives it; simulated: "SIM-<host>-<index>"
   int index = 0;
-  std::string type_id;       // the name NVML gives, which is the GPU type's id: "NVIDIA A40"
+  std::string type_id;  // the name NVML gives, which is the GPU type's id: "NVIDIA A40"
   std::int64_t memory_bytes = 0;
-  std::string bus;           // PCI bus id
+  std::string bus;  // PCI bus id
   bool simulated = false;
 };
 
@@ -39,8 +39,8 @@ struct GpuDriver {
 class GpuProbe {
  public:
   virtual ~GpuProbe() = default;
-  virtual std::vector<Gpu> gpus() = 0;             // stable order
-  virtual std::vector<GpuReading> read() = 0;      // blocking, milliseconds: call it on a worker
+  virtual std::vector<Gpu> gpus() = 0;         // stable order
+  virtual std::vector<GpuReading> read() = 0;  // blocking, milliseconds: call it on a worker
   virtual std::optional<GpuDriver> driver() = 0;
 };
 
@@ -48,7 +48,8 @@ struct GpuSources {
   std::string nvml_library = "libnvidia-ml.so.1";  // as dlopen finds it
   std::string sysfs = "/sys";
 };
-// NVML and AMD sysfs; no GPUs found is an empty list. A driver that is loaded later is found by a later gpus(). Any thread.
+// NVML and AMD sysfs; no GPUs found is an empty list. A driver that is loaded later is found by a later gpus(). Any
+// thread.
 std::unique_ptr<GpuProbe> system_gpu_probe(const GpuSources& sources = {});
 // "NVIDIA A40:4" or "NVIDIA A40:2,NVIDIA L4:1"; memory from the table of known types. Refuses an unreadable spec.
 Result<std::unique_ptr<GpuProbe>> simulated_gpu_probe(const std::string& spec, const std::string& host_name);

@@ -60,10 +60,11 @@ struct Host {
   std::optional<Time> last_seen_at;
   std::int64_t version = 0;
 };
-BOOST_DESCRIBE_STRUCT(Host, (), (id, workspace, name, state, online, fingerprint, os, kernel, architecture, agent_version,
-                                 boot_id, public_address, cpus, memory_bytes, disk_bytes, driver_version, cuda_version,
-                                 engine_name, engine_version, engine_reachable, engine_error, disk_free_bytes, created_at,
-                                 last_seen_at, version))
+BOOST_DESCRIBE_STRUCT(Host, (),
+                      (id, workspace, name, state, online, fingerprint, os, kernel, architecture, agent_version,
+                       boot_id, public_address, cpus, memory_bytes, disk_bytes, driver_version, cuda_version,
+                       engine_name, engine_version, engine_reachable, engine_error, disk_free_bytes, created_at,
+                       last_seen_at, version))
 
 struct HostGpu {
   HostId host;

@@ -9,7 +9,9 @@ struct GpuReadingView {
   std::int64_t memoryUsedInMb = 0, eccErrorsUncorrected = 0;
   std::vector<std::string> events;
 };
-BOOST_DESCRIBE_STRUCT(GpuReadingView, (), (utilisationPercent, temperatureCelsius, powerWatts, memoryUsedInMb, eccErrorsUncorrected, events))
+BOOST_DESCRIBE_STRUCT(GpuReadingView, (),
+                      (utilisationPercent, temperatureCelsius, powerWatts, memoryUsedInMb, eccErrorsUncorrected,
+                       events))
 json::Fields fields(const GpuReadingView*) {
   return {{"utilisationPercent", "of the last sample", "37"},
           {"temperatureCelsius", "of the chip", "61"},
@@ -64,9 +66,10 @@ struct HostView {
   std::vector<std::string> stray;
   bool simulated = false;
 };
-BOOST_DESCRIBE_STRUCT(HostView, (), (id, name, status, online, engine, gpus, vcpuCount, vcpuUsed, memoryInGb, memoryUsedInGb, diskInGb,
-                                     diskUsedInGb, cudaVersion, driverVersion, agentVersion, os, kernel, publicAddress, lastSeenAt, createdAt,
-                                     pods, stray, simulated))
+BOOST_DESCRIBE_STRUCT(HostView, (),
+                      (id, name, status, online, engine, gpus, vcpuCount, vcpuUsed, memoryInGb, memoryUsedInGb,
+                       diskInGb, diskUsedInGb, cudaVersion, driverVersion, agentVersion, os, kernel, publicAddress,
+                       lastSeenAt, createdAt, pods, stray, simulated))
 json::Fields fields(const HostView*) {
   return {{"id", "host id", R"("h7x2k9q4m1p0aa")"},
           {"name", "name given when it joined", R"("gpu-1")"},
@@ -97,7 +100,9 @@ struct CreateJoinToken {
   std::optional<std::string> name;
 };
 BOOST_DESCRIBE_STRUCT(CreateJoinToken, (), (name))
-json::Fields fields(const CreateJoinToken*) { return {{"name", "what the new host shall be called; its own host name without it", R"("gpu-1")"}}; }
+json::Fields fields(const CreateJoinToken*) {
+  return {{"name", "what the new host shall be called; its own host name without it", R"("gpu-1")"}};
+}
 
 struct JoinTokenView {
   std::string token;
@@ -108,7 +113,8 @@ BOOST_DESCRIBE_STRUCT(JoinTokenView, (), (token, expiresAt, command))
 json::Fields fields(const JoinTokenView*) {
   return {{"token", "for one host, shown once", R"("gjt_example")"},
           {"expiresAt", "an hour from now", R"("2026-01-31T13:00:00.000Z")"},
-          {"command", "what to run on the new host", R"("gyre agent join --server https://gyre.example.com --token gjt_example")"}};
+          {"command", "what to run on the new host",
+           R"("gyre agent join --server https://gyre.example.com --token gjt_example")"}};
 }
 
 struct JoinHost {
@@ -144,7 +150,8 @@ using http::Route;
 constexpr std::int64_t gb = 1'000'000'000;
 std::int64_t in_gb(std::int64_t bytes) { return (bytes + gb / 2) / gb; }
 
-HostView view(const HostService& hosts, const Host& host, const std::vector<Allocation>& allocations, Time now, Duration uptime) {
+HostView view(const HostService& hosts, const Host& host, const std::vector<Allocation>& allocations, Time now,
+              Duration uptime) {
   HostView out;
   out.id = host.id.str();
   out.name = host.name;
@@ -153,13 +160,15 @@ HostView view(const HostService& hosts, const Host& host, const std::vector<Allo
   out.engine = {host.engine_name, host.engine_version, host.engine_reachable, host.engine_error};
   const auto* live = hosts.live(host.id);
   for (const auto& gpu : hosts.store().gpus(host.id)) {
-    HostGpuView shown{gpu.uuid, gpu.type_id, in_gb(gpu.memory_bytes), gpu.simulated, gpu.present, std::nullopt, std::nullopt};
+    HostGpuView shown{gpu.uuid,     gpu.type_id, in_gb(gpu.memory_bytes), gpu.simulated, gpu.present,
+                      std::nullopt, std::nullopt};
     if (gpu.pod) shown.podId = gpu.pod->str();
     if (live)
       for (const auto& reading : live->readings)
         if (reading.uuid == gpu.uuid)
-          shown.reading = GpuReadingView{reading.utilisation_percent, reading.temperature_celsius, reading.power_watts,
-                                         reading.memory_used_bytes / 1'000'000, reading.ecc_errors_uncorrected, reading.events};
+          shown.reading =
+              GpuReadingView{reading.utilisation_percent,           reading.temperature_celsius,    reading.power_watts,
+                             reading.memory_used_bytes / 1'000'000, reading.ecc_errors_uncorrected, reading.events};
     out.simulated = out.simulated || gpu.simulated;
     out.gpus.push_back(std::move(shown));
   }
@@ -180,7 +189,8 @@ HostView view(const HostService& hosts, const Host& host, const std::vector<Allo
   out.kernel = host.kernel;
   out.publicAddress = host.public_address;
   // Idle reports are not written down one by one: while it is online the moment lives in memory.
-  out.lastSeenAt = host.online && live && live->sequence > 0 ? std::optional(now - (uptime - live->last_report)) : host.last_seen_at;
+  out.lastSeenAt =
+      host.online && live && live->sequence > 0 ? std::optional(now - (uptime - live->last_report)) : host.last_seen_at;
   out.createdAt = host.created_at;
   if (live) out.stray = live->strays;
   return out;
@@ -188,8 +198,8 @@ HostView view(const HostService& hosts, const Host& host, const std::vector<Allo
 
 }  // namespace
 
-std::vector<Route> host_routes(HostService& hosts, json::UnknownKeys unknown, std::string public_url, std::string ca_certificate,
-                               std::vector<std::string> agents_addresses) {
+std::vector<Route> host_routes(HostService& hosts, json::UnknownKeys unknown, std::string public_url,
+                               std::string ca_certificate, std::vector<std::string> agents_addresses) {
   const std::string tag = "Hosts";
   const auto show = [&hosts](const Host& host) {
     return json::encode(view(hosts, host, hosts.store().allocations(), hosts.now(), hosts.uptime()));
@@ -200,52 +210,101 @@ std::vector<Route> host_routes(HostService& hosts, json::UnknownKeys unknown, st
     };
   };
   return {
-      Route{.method = Method::get, .path = "/v1/hosts", .access = Access::admin, .summary = "List hosts", .description = "By id; retired ones are not listed.",
-            .tag = tag, .query = http::page_parameters(), .answer = json::schema_list<HostView>(), .errors = {Reason::bad_cursor},
+      Route{.method = Method::get,
+            .path = "/v1/hosts",
+            .access = Access::admin,
+            .summary = "List hosts",
+            .description = "By id; retired ones are not listed.",
+            .tag = tag,
+            .query = http::page_parameters(),
+            .answer = json::schema_list<HostView>(),
+            .errors = {Reason::bad_cursor},
             .handler = [&hosts](const Request& request) -> Result<Response> {
               const auto page = TRY(http::page_of(request, "id", 1));
-              auto found = hosts.list(request.caller, page.after ? page.after->front() : "", static_cast<int>(page.limit) + 1);
+              auto found =
+                  hosts.list(request.caller, page.after ? page.after->front() : "", static_cast<int>(page.limit) + 1);
               const bool more = found.size() > static_cast<std::size_t>(page.limit);
               if (more) found.pop_back();
               const auto allocations = hosts.store().allocations();
               std::vector<HostView> views;
-              for (const auto& host : found) views.push_back(view(hosts, host, allocations, hosts.now(), hosts.uptime()));
+              for (const auto& host : found)
+                views.push_back(view(hosts, host, allocations, hosts.now(), hosts.uptime()));
               auto response = http::json_response(200, json::encode(views));
               if (more) http::add_next(response, request, page, {found.back().id.str()});
               return response;
             }},
-      Route{.method = Method::get, .path = "/v1/hosts/{id}", .access = Access::admin, .summary = "Get a host",
-            .description = "What it is, what it offers, and what of it is given to pods.", .tag = tag, .answer = json::schema<HostView>(),
+      Route{.method = Method::get,
+            .path = "/v1/hosts/{id}",
+            .access = Access::admin,
+            .summary = "Get a host",
+            .description = "What it is, what it offers, and what of it is given to pods.",
+            .tag = tag,
+            .answer = json::schema<HostView>(),
             .errors = {Reason::host_not_found},
             .handler = [&hosts, show](const Request& request) -> Result<Response> {
               return http::json_response(200, show(TRY(hosts.get(request.caller, HostId(request.param("id"))))));
             }},
-      Route{.method = Method::post, .path = "/v1/hosts/tokens", .access = Access::admin, .summary = "Make a join token",
-            .description = "For one host, valid for an hour. The answer has the command to run on the host.", .tag = tag,
-            .body = json::schema<CreateJoinToken>(), .status = 201, .answer = json::schema<JoinTokenView>(), .errors = {Reason::invalid_field},
-            .handler = [&hosts, unknown, public_url](const Request& request) -> Result<Response> {
-              const auto input = TRY(json::decode<CreateJoinToken>(request.body.empty() ? "{}" : request.body, unknown));
-              const auto made = TRY(hosts.make_join_token(request.caller, input.name.value_or("")));
-              return http::json_response(201, json::encode(JoinTokenView{made.token, made.expires_at,
-                                                                         "gyre agent join --server " + public_url + " --token " + made.token}));
-            }},
-      Route{.method = Method::post, .path = "/v1/hosts/join", .access = Access::open, .summary = "Join as a host",
-            .description = "Used by `gyre agent join`: the token is the credential.", .tag = tag, .body = json::schema<JoinHost>(), .status = 201,
-            .answer = json::schema<JoinedView>(), .errors = {Reason::join_token_invalid, Reason::invalid_field},
+      Route{
+          .method = Method::post,
+          .path = "/v1/hosts/tokens",
+          .access = Access::admin,
+          .summary = "Make a join token",
+          .description = "For one host, valid for an hour. The answer has the command to run on the host.",
+          .tag = tag,
+          .body = json::schema<CreateJoinToken>(),
+          .status = 201,
+          .answer = json::schema<JoinTokenView>(),
+          .errors = {Reason::invalid_field},
+          .handler = [&hosts, unknown, public_url](const Request& request) -> Result<Response> {
+            const auto input = TRY(json::decode<CreateJoinToken>(request.body.empty() ? "{}" : request.body, unknown));
+            const auto made = TRY(hosts.make_join_token(request.caller, input.name.value_or("")));
+            return http::json_response(
+                201, json::encode(JoinTokenView{made.token, made.expires_at,
+                                                "gyre agent join --server " + public_url + " --token " + made.token}));
+          }},
+      Route{.method = Method::post,
+            .path = "/v1/hosts/join",
+            .access = Access::open,
+            .summary = "Join as a host",
+            .description = "Used by `gyre agent join`: the token is the credential.",
+            .tag = tag,
+            .body = json::schema<JoinHost>(),
+            .status = 201,
+            .answer = json::schema<JoinedView>(),
+            .errors = {Reason::join_token_invalid, Reason::invalid_field},
             .handler = [&hosts, unknown, ca_certificate, agents_addresses](const Request& request) -> Result<Response> {
               const auto input = TRY(json::decode<JoinHost>(request.body, unknown));
               const auto joined = TRY(hosts.join(input.token, input.csr, input.hostname));
-              return http::json_response(201, json::encode(JoinedView{joined.host.str(), joined.identity.certificate, ca_certificate, agents_addresses}));
+              return http::json_response(201, json::encode(JoinedView{joined.host.str(), joined.identity.certificate,
+                                                                      ca_certificate, agents_addresses}));
             }},
-      Route{.method = Method::post, .path = "/v1/hosts/{id}/drain", .access = Access::admin, .summary = "Drain a host",
-            .description = "It takes no new pods; those on it go on.", .tag = tag, .answer = json::schema<HostView>(),
-            .errors = {Reason::host_not_found, Reason::host_transition_refused}, .handler = verb(&HostService::drain)},
-      Route{.method = Method::post, .path = "/v1/hosts/{id}/undrain", .access = Access::admin, .summary = "List a drained host again",
-            .description = "It takes pods again.", .tag = tag, .answer = json::schema<HostView>(),
-            .errors = {Reason::host_not_found, Reason::host_transition_refused}, .handler = verb(&HostService::undrain)},
-      Route{.method = Method::del, .path = "/v1/hosts/{id}", .access = Access::admin, .summary = "Retire a host",
-            .description = "For good: its agent's certificate no longer counts. Refused while pods hold something of it, unless force is given.",
-            .tag = tag, .query = {{"force", "also with pods on it; they fail and their volumes are lost", "true"}}, .status = 204,
+      Route{.method = Method::post,
+            .path = "/v1/hosts/{id}/drain",
+            .access = Access::admin,
+            .summary = "Drain a host",
+            .description = "It takes no new pods; those on it go on.",
+            .tag = tag,
+            .answer = json::schema<HostView>(),
+            .errors = {Reason::host_not_found, Reason::host_transition_refused},
+            .handler = verb(&HostService::drain)},
+      Route{.method = Method::post,
+            .path = "/v1/hosts/{id}/undrain",
+            .access = Access::admin,
+            .summary = "List a drained host again",
+            .description = "It takes pods again.",
+            .tag = tag,
+            .answer = json::schema<HostView>(),
+            .errors = {Reason::host_not_found, Reason::host_transition_refused},
+            .handler = verb(&HostService::undrain)},
+      Route{.method = Method::del,
+            .path = "/v1/hosts/{id}",
+            .access = Access::admin,
+            .summary = "Retire a host",
+            .description = "For good: its agent's certificate no longer counts. Refused while pods hold something of "
+                           "it, unless force is given.",
+            .tag = tag,
+            .query = {{"force", "also with pods on it; they fail and their volumes are lost", "true"}},
+            .status = 204,
             .errors = {Reason::host_not_found, Reason::host_in_use, Reason::host_transition_refused},
             .handler = [&hosts](const Request& request) -> Result<Response> {
               TRY(hosts.retire(request.caller, HostId(request.param("id")), request.query.flag("force")));

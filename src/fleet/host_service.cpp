@@ -34,15 +34,18 @@ Result<HostService::NewToken> HostService::make_join_token(const Caller& caller,
   const auto now = core_.now();
   store_.delete_old_tokens(now - 24h);
   const auto token = "gjt_" + core_.random().letters_and_digits(token_letters) + "_" + config_.ca_digest;
-  store_.insert(JoinToken{sha256_hex(token), caller.workspace, name, caller.account, now, now + config_.join_token_life, {}, {}});
+  store_.insert(
+      JoinToken{sha256_hex(token), caller.workspace, name, caller.account, now, now + config_.join_token_life, {}, {}});
   return NewToken{token, now + config_.join_token_life};
 }
 
-Result<HostService::Joined> HostService::join(const std::string& token, const std::string& csr, const std::string& hostname) {
+Result<HostService::Joined> HostService::join(const std::string& token, const std::string& csr,
+                                              const std::string& hostname) {
   if (hostname.empty() || hostname.size() > 253) return invalid("hostname", "between 1 and 253 characters");
   const auto digest = sha256_hex(token);
   const auto known = store_.token(digest);
-  if (!known || known->used_at || known->expires_at <= core_.now()) return fail(Reason::join_token_invalid, {}, "token");
+  if (!known || known->used_at || known->expires_at <= core_.now())
+    return fail(Reason::join_token_invalid, {}, "token");
   const HostId id(core_.random().letters_and_digits(14));
   auto identity = TRY(config_.sign(csr, id));
   if (!store_.use_token(digest, id, core_.now())) return fail(Reason::join_token_invalid, {}, "token");
@@ -170,7 +173,8 @@ void HostService::hello(const HostId& id, const link::HostFacts& facts) {
   std::int64_t position = 0;
   std::vector<std::string> shown;
   for (const auto& gpu : facts.gpus) {
-    store_.save_gpu({id, gpu.uuid, position++, gpu.type_id, gpu.bus, gpu.memory_bytes, gpu.simulated, true, std::nullopt});
+    store_.save_gpu(
+        {id, gpu.uuid, position++, gpu.type_id, gpu.bus, gpu.memory_bytes, gpu.simulated, true, std::nullopt});
     shown.push_back(gpu.uuid);
   }
   for (const auto& gpu : store_.gpus(id))
@@ -185,7 +189,8 @@ void HostService::report(const HostId& id, const link::Report& report) {
   if (!host || host->state == HostState::retired) return;
   const auto now = core_.now();
   const bool came_back = !host->online;
-  const bool engine_changed = host->engine_reachable != report.engine_reachable || host->engine_error != report.engine_error;
+  const bool engine_changed =
+      host->engine_reachable != report.engine_reachable || host->engine_error != report.engine_error;
   if (came_back || engine_changed || host->boot_id != report.boot_id) {
     host->online = true;
     host->engine_reachable = report.engine_reachable;

@@ -1,5 +1,5 @@
-// The verbs of hosts: enrol, look, drain, retire; and the first ear for what agents say. What concerns pods is passed on
-// to the HostListener (pods/), so that the fleet need not know them.
+// The verbs of hosts: enrol, look, drain, retire; and the first ear for what agents say. What concerns pods is passed
+// on to the HostListener (pods/), so that the fleet need not know them.
 #pragma once
 
 #include <functional>

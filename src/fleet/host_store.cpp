@@ -1,8 +1,9 @@
 #include "fleet/host_store.hpp"
 
-#define HOST_COLUMNS                                                                                                  \
-  "id, workspace, name, state, online, fingerprint, os, kernel, architecture, agent_version, boot_id, public_address, " \
-  "cpus, memory_bytes, disk_bytes, driver_version, cuda_version, engine_name, engine_version, engine_reachable, "       \
+#define HOST_COLUMNS                                                                                              \
+  "id, workspace, name, state, online, fingerprint, os, kernel, architecture, agent_version, boot_id, "           \
+  "public_address, "                                                                                              \
+  "cpus, memory_bytes, disk_bytes, driver_version, cuda_version, engine_name, engine_version, engine_reachable, " \
   "engine_error, disk_free_bytes, created_at, last_seen_at, version"
 #define GPU_COLUMNS "host, uuid, position, type_id, bus, memory_bytes, simulated, present, pod"
 
@@ -19,9 +20,12 @@ void HostStore::insert(const Host& h) {
 
 void HostStore::update(Host& h) {
   const auto changed = db_.exec(
-      "UPDATE hosts SET name=$1, state=$2, online=$3, fingerprint=$4, os=$5, kernel=$6, architecture=$7, agent_version=$8, "
-      "boot_id=$9, public_address=$10, cpus=$11, memory_bytes=$12, disk_bytes=$13, driver_version=$14, cuda_version=$15, "
-      "engine_name=$16, engine_version=$17, engine_reachable=$18, engine_error=$19, disk_free_bytes=$20, last_seen_at=$21, "
+      "UPDATE hosts SET name=$1, state=$2, online=$3, fingerprint=$4, os=$5, kernel=$6, architecture=$7, "
+      "agent_version=$8, "
+      "boot_id=$9, public_address=$10, cpus=$11, memory_bytes=$12, disk_bytes=$13, driver_version=$14, "
+      "cuda_version=$15, "
+      "engine_name=$16, engine_version=$17, engine_reachable=$18, engine_error=$19, disk_free_bytes=$20, "
+      "last_seen_at=$21, "
       "version=version+1 WHERE id=$22 AND version=$23",
       h.name, h.state, h.online, h.fingerprint, h.os, h.kernel, h.architecture, h.agent_version, h.boot_id,
       h.public_address, h.cpus, h.memory_bytes, h.disk_bytes, h.driver_version, h.cuda_version, h.engine_name,
@@ -44,7 +48,8 @@ std::optional<Host> HostStore::by_fingerprint(const std::string& fingerprint) co
 }
 
 std::vector<Host> HostStore::list(bool with_retired, const std::string& after, int limit) const {
-  return db_.all<Host>("SELECT " HOST_COLUMNS " FROM hosts WHERE (state<>'retired' OR $1=1) AND id>$2 ORDER BY id LIMIT $3",
+  return db_.all<Host>("SELECT " HOST_COLUMNS
+                       " FROM hosts WHERE (state<>'retired' OR $1=1) AND id>$2 ORDER BY id LIMIT $3",
                        with_retired, after, limit);
 }
 
@@ -59,7 +64,8 @@ std::vector<HostGpu> HostStore::all_gpus() const {
 void HostStore::save_gpu(const HostGpu& g) {
   db_.exec("INSERT INTO host_gpus (" GPU_COLUMNS
            ") VALUES ($1,$2,$3,$4,$5,$6,$7,1,NULL) ON CONFLICT (host, uuid) DO UPDATE SET position=excluded.position, "
-           "type_id=excluded.type_id, bus=excluded.bus, memory_bytes=excluded.memory_bytes, simulated=excluded.simulated, present=1",
+           "type_id=excluded.type_id, bus=excluded.bus, memory_bytes=excluded.memory_bytes, "
+           "simulated=excluded.simulated, present=1",
            g.host, g.uuid, g.position, g.type_id, g.bus, g.memory_bytes, g.simulated);
 }
 
@@ -72,7 +78,8 @@ void HostStore::gpu_absent(const HostId& host, const std::string& uuid) {
 bool HostStore::hold_gpus(const HostId& host, const std::vector<std::string>& uuids, const PodId& pod) {
   std::int64_t held = 0;
   for (const auto& uuid : uuids)
-    held += db_.exec("UPDATE host_gpus SET pod=$1 WHERE host=$2 AND uuid=$3 AND pod IS NULL AND present=1", pod, host, uuid);
+    held += db_.exec("UPDATE host_gpus SET pod=$1 WHERE host=$2 AND uuid=$3 AND pod IS NULL AND present=1", pod, host,
+                     uuid);
   if (held == static_cast<std::int64_t>(uuids.size())) return true;
   release_gpus(pod);
   return false;
@@ -85,9 +92,11 @@ std::vector<std::string> HostStore::gpus_of(const PodId& pod) const {
 }
 
 void HostStore::allocate(const Allocation& a) {
-  db_.exec("INSERT INTO allocations (pod, host, vcpus, memory_bytes, disk_bytes) VALUES ($1,$2,$3,$4,$5) ON CONFLICT (pod) "
-           "DO UPDATE SET host=excluded.host, vcpus=excluded.vcpus, memory_bytes=excluded.memory_bytes, disk_bytes=excluded.disk_bytes",
-           a.pod, a.host, a.vcpus, a.memory_bytes, a.disk_bytes);
+  db_.exec(
+      "INSERT INTO allocations (pod, host, vcpus, memory_bytes, disk_bytes) VALUES ($1,$2,$3,$4,$5) ON CONFLICT (pod) "
+      "DO UPDATE SET host=excluded.host, vcpus=excluded.vcpus, memory_bytes=excluded.memory_bytes, "
+      "disk_bytes=excluded.disk_bytes",
+      a.pod, a.host, a.vcpus, a.memory_bytes, a.disk_bytes);
 }
 
 void HostStore::release_shares(const PodId& pod) {
@@ -113,18 +122,22 @@ int HostStore::pods_on(const HostId& host) const {
 }
 
 void HostStore::insert(const JoinToken& t) {
-  db_.exec("INSERT INTO join_tokens (digest, workspace, name, created_by, created_at, expires_at, used_at, host) "
-           "VALUES ($1,$2,$3,$4,$5,$6,$7,$8)",
-           t.digest, t.workspace, t.name, t.created_by, t.created_at, t.expires_at, t.used_at, t.host);
+  db_.exec(
+      "INSERT INTO join_tokens (digest, workspace, name, created_by, created_at, expires_at, used_at, host) "
+      "VALUES ($1,$2,$3,$4,$5,$6,$7,$8)",
+      t.digest, t.workspace, t.name, t.created_by, t.created_at, t.expires_at, t.used_at, t.host);
 }
 
 std::optional<JoinToken> HostStore::token(const std::string& digest) const {
   return db_.one<JoinToken>(
-      "SELECT digest, workspace, name, created_by, created_at, expires_at, used_at, host FROM join_tokens WHERE digest=$1", digest);
+      "SELECT digest, workspace, name, created_by, created_at, expires_at, used_at, host FROM join_tokens WHERE "
+      "digest=$1",
+      digest);
 }
 
 bool HostStore::use_token(const std::string& digest, const HostId& host, Time at) {
-  return db_.exec("UPDATE join_tokens SET used_at=$1, host=$2 WHERE digest=$3 AND used_at IS NULL", at, host, digest) == 1;
+  return db_.exec("UPDATE join_tokens SET used_at=$1, host=$2 WHERE digest=$3 AND used_at IS NULL", at, host, digest) ==
+         1;
 }
 
 void HostStore::delete_old_tokens(Time before) { db_.exec("DELETE FROM join_tokens WHERE expires_at<$1", before); }

@@ -37,7 +37,8 @@ std::string_view Headers::get(std::string_view name) const {
 }
 
 bool Headers::has(std::string_view name) const {
-  return std::any_of(lines_.begin(), lines_.end(), [&](const auto& line) { return same_header_name(line.first, name); });
+  return std::any_of(lines_.begin(), lines_.end(),
+                     [&](const auto& line) { return same_header_name(line.first, name); });
 }
 
 // Callbacks are called without the lock, so that they may use the stream.

@@ -126,7 +126,8 @@ class Later {
  public:
   void complete(Response response);                        // the first one counts
   void when_done(std::function<void(Response)> receiver);  // the connection's side; at once if it is there already
-  std::atomic<bool> abandoned = false;  // nobody waits any more, set by the connection's thread; the handler may give up
+  std::atomic<bool> abandoned =
+      false;  // nobody waits any more, set by the connection's thread; the handler may give up
 
  private:
   std::unique_ptr<Response> response_;

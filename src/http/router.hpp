@@ -15,10 +15,10 @@
 namespace gyre::http {
 
 enum class Access {
-  open,      // anyone
-  reader,    // any valid key or session of the workspace, not a pod's own key
-  writer,    // READ_WRITE
-  admin,     // the operator of this installation, READ_WRITE
+  open,    // anyone
+  reader,  // any valid key or session of the workspace, not a pod's own key
+  writer,  // READ_WRITE
+  admin,   // the operator of this installation, READ_WRITE
 };
 BOOST_DESCRIBE_ENUM(Access, open, reader, writer, admin)
 
@@ -31,26 +31,26 @@ using Handler = std::function<Result<Response>(const Request&)>;
 
 struct Route {
   Method method = Method::get;
-  std::string path;                    // "/v1/pods/{id}"
+  std::string path;  // "/v1/pods/{id}"
   Access access = Access::reader;
-  std::string summary;                 // one short line
-  std::string description;             // what a caller should know beyond it
-  std::string tag;                     // "Pods"
-  bool pod_key = false;                // a pod-scoped key may use it when {id} is its pod
+  std::string summary;      // one short line
+  std::string description;  // what a caller should know beyond it
+  std::string tag;          // "Pods"
+  bool pod_key = false;     // a pod-scoped key may use it when {id} is its pod
   // POST that makes something: an Idempotency-Key is honoured. The answer is then kept for a day as it is, so not for
   // one that holds a secret, nor for a stream or a Later.
   bool idempotency_key = false;
   std::vector<QueryParameter> query;
-  json::SchemaRef body;                // empty: no body is read
+  json::SchemaRef body;  // empty: no body is read
   int status = 200;
-  json::SchemaRef answer;              // empty: no body, or described in `description`
+  json::SchemaRef answer;  // empty: no body, or described in `description`
   std::string answer_type = "application/json";
-  std::vector<Reason> errors;          // beyond those every route may give
+  std::vector<Reason> errors;  // beyond those every route may give
   Handler handler;
 };
 
-// Who the request comes from, from its credentials; accounts/ implements it, and refuses a cookie that a browser sent at
-// another site's wish (cross_site_request). An open route does not ask.
+// Who the request comes from, from its credentials; accounts/ implements it, and refuses a cookie that a browser sent
+// at another site's wish (cross_site_request). An open route does not ask.
 using Authenticate = std::function<Result<Caller>(const Request&)>;
 
 class Router {

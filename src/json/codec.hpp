@@ -381,8 +381,8 @@ struct Wire<T> {
     // Documents of ours nest structs without words; only asking for their schema is a mistake.
     if constexpr (HasWords<T>) {
       T scratch{};
-      return detail::object_schema(detail::type_name<T>(), detail::shape_of<T>(), fields(static_cast<const T*>(nullptr)),
-                                   &scratch, definitions);
+      return detail::object_schema(detail::type_name<T>(), detail::shape_of<T>(),
+                                   fields(static_cast<const T*>(nullptr)), &scratch, definitions);
     } else {
       throw std::logic_error("a struct in a schema needs a sibling `json::Fields fields(const T*)`");
     }

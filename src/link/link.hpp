@@ -12,7 +12,7 @@ class AgentLink {
   virtual ~AgentLink() = default;
   virtual void send(const HostId& host, ServerMessage message) = 0;  // lost when the host is not connected
   virtual bool connected(const HostId& host) const = 0;
-  virtual void disconnect(const HostId& host) = 0;                   // a retired or duplicate host
+  virtual void disconnect(const HostId& host) = 0;  // a retired or duplicate host
 };
 
 // What the server does with what comes; called inside a core task, so that rows may be written.

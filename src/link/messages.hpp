@@ -30,7 +30,7 @@ struct ContainerOrder {
   std::string image;  // as the user wrote it; pinned by the agent to the digest of its first pull (`image_digest`)
   std::optional<std::vector<std::string>> entrypoint, command;  // absent: the image's own
   std::map<std::string, std::string> env;                       // complete, RUNPOD_* included
-  std::string registry_user, registry_password;                 // empty: anonymous; never logged, not in the journal's clear text log
+  std::string registry_user, registry_password;  // empty: anonymous; never logged, not in the journal's clear text log
   bool operator==(const ContainerOrder&) const = default;
 };
 
@@ -64,8 +64,8 @@ struct PodOrder {
   std::int64_t generation = 0;
   std::int64_t run = 0;
   Desired desired = Desired::running;
-  PodSpec spec;                  // also with stopped and deleted, so that an agent without a journal knows what to remove
-  Duration stop_grace{5000};     // between the stop signal and SIGKILL
+  PodSpec spec;               // also with stopped and deleted, so that an agent without a journal knows what to remove
+  Duration stop_grace{5000};  // between the stop signal and SIGKILL
   bool operator==(const PodOrder&) const = default;
 };
 
@@ -140,18 +140,19 @@ struct HostFacts {
 
 // How far a pod is, as the agent sees it.
 enum class PodPhase {
-  accepted,     // journaled, nothing done yet
+  accepted,  // journaled, nothing done yet
   pulling,
   starting,
   running,      // all its containers run
   backing_off,  // a container exited; it is started again at `next_restart`
   stopping,
-  stopped,      // no container is left; the local volume is
-  exited,       // the main container ended and the restart policy lets it rest
-  failed,       // cannot run; `reason` says why; no container runs (the last one is kept for its log)
-  deleted,      // no container, network or volume of it is left
+  stopped,  // no container is left; the local volume is
+  exited,   // the main container ended and the restart policy lets it rest
+  failed,   // cannot run; `reason` says why; no container runs (the last one is kept for its log)
+  deleted,  // no container, network or volume of it is left
 };
-BOOST_DESCRIBE_ENUM(PodPhase, accepted, pulling, starting, running, backing_off, stopping, stopped, exited, failed, deleted)
+BOOST_DESCRIBE_ENUM(PodPhase, accepted, pulling, starting, running, backing_off, stopping, stopped, exited, failed,
+                    deleted)
 
 struct PortFacts {
   int container_port = 0, host_port = 0;

@@ -28,37 +28,6 @@ std::optional<int> number(std::string_view text) {
   return value;
 }
 
-// One part of a repository path: [a-z0-9]+ joined by '.', '_', '__' or any number of '-'.
-bool is_path_part(std::string_view part) {
-  if (part.empty() || !lower_or_digit(part.front()) || !lower_or_digit(part.back())) return false;
-  for (std::size_t i = 0; i < part.size(); ++i) {
-    if (lower_or_digit(part[i]) || part[i] == '-') continue;
-    if (part[i] == '_' && (part[i - 1] != '_' || part[i - 2] != '_') && part[i - 1] != '.') continue;
-    if (part[i] == '.' && lower_or_digit(part[i - 1])) continue;
-    return false;
-  }
-  return true;
-}
-
-// host, host.domain, 10.0.0.1, [::1], each with an optional :port
-bool is_registry(std::string_view text) {
-  if (const auto colon = text.rfind(':'); colon != std::string_view::npos && text.back() != ']') {
-    const auto port = number(text.substr(colon + 1));
-    if (!port || *port < 1 || *port > 65535) return false;
-    text = text.substr(0, colon);
-  }
-  if (text.size() > 2 && text.front() == '[' && text.back() == ']') {
-    text = text.substr(1, text.size() - 2);
-    for (char c : text)
-      if (!one_of(c, "0123456789abcdefABCDEF:.")) return false;
-    return true;
-  }
-  if (text.empty() || text.size() > 253 || !letter_or_digit(text.front()) || !letter_or_digit(text.back())) return false;
-  for (char c : text)
-    if (!letter_or_digit(c) && c != '.' && c != '-') return false;
-  return text.find("..") == std::string_view::npos;
-}
-
 }  // namespace
 
 Result<PortWish> parse_port(std::string_view text, const std::string& field) {
@@ -67,8 +36,10 @@ Result<PortWish> parse_port(std::string_view text, const std::string& field) {
   const auto port = number(text.substr(0, slash));
   const auto protocol = slash == std::string_view::npos ? std::string_view() : text.substr(slash + 1);
   if (!port || (protocol != "http" && protocol != "tcp"))
-    return invalid(field, "expected PORT/http or PORT/tcp such as 8888/http, got \"" + std::string(text.substr(0, 60)) + "\"");
-  if (*port < 1 || *port > 65535) return invalid(field, "a port lies between 1 and 65535, got " + std::to_string(*port));
+    return invalid(field,
+                   "expected PORT/http or PORT/tcp such as 8888/http, got \"" + std::string(text.substr(0, 60)) + "\"");
+  if (*port < 1 || *port > 65535)
+    return invalid(field, "a port lies between 1 and 65535, got " + std::to_string(*port));
   return PortWish{*port, protocol == "http"};
 }
 
@@ -92,8 +63,10 @@ Result<std::vector<PortWish>> parse_ports(const std::vector<std::string>& texts,
     const auto at = field + "[" + std::to_string(i) + "]";
     auto port = TRY(parse_port(texts[i], at));
     if (!seen.insert(port.port).second) return invalid(at, "port " + std::to_string(port.port) + " stands there twice");
-    if (port.http && ++http > http_ports_max) return invalid(at, "at most " + std::to_string(http_ports_max) + " http ports");
-    if (!port.http && ++tcp > tcp_ports_max) return invalid(at, "at most " + std::to_string(tcp_ports_max) + " tcp ports");
+    if (port.http && ++http > http_ports_max)
+      return invalid(at, "at most " + std::to_string(http_ports_max) + " http ports");
+    if (!port.http && ++tcp > tcp_ports_max)
+      return invalid(at, "at most " + std::to_string(tcp_ports_max) + " tcp ports");
     out.push_back(port);
   }
   return out;
@@ -108,7 +81,8 @@ Result<std::vector<std::string>> split_command(std::string_view text, const std:
     if (c == '\0') return invalid(field, "a command holds no zero bytes");
     if (c == '\'') {
       const auto end = text.find('\'', i + 1);
-      if (end == std::string_view::npos) return invalid(field, "the ' at position " + std::to_string(i + 1) + " is not closed");
+      if (end == std::string_view::npos)
+        return invalid(field, "the ' at position " + std::to_string(i + 1) + " is not closed");
       word += text.substr(i + 1, end - i - 1);
       in_word = true;
       i = end;
@@ -120,7 +94,8 @@ Result<std::vector<std::string>> split_command(std::string_view text, const std:
         else
           word += text[i];
       }
-      if (i >= text.size()) return invalid(field, "the \" at position " + std::to_string(opened + 1) + " is not closed");
+      if (i >= text.size())
+        return invalid(field, "the \" at position " + std::to_string(opened + 1) + " is not closed");
       in_word = true;
     } else if (c == '\\') {
       if (i + 1 >= text.size()) return invalid(field, "it ends in a backslash");
@@ -163,50 +138,6 @@ Result<CommandWish> parse_docker_args(std::string_view text, const std::string& 
     if (words.size() > words_max) return invalid(field, "at most " + std::to_string(words_max) + " words");
     if (words.empty()) (key == "cmd" ? out.command : out.entrypoint).reset();
   }
-  return out;
-}
-
-Result<ImageReference> parse_image(std::string_view text, const std::string& field) {
-  const auto wrong = [&](const std::string& why) {
-    return invalid(field, why + "; write it as [registry/]name[:tag], such as ubuntu:22.04");
-  };
-  if (text.empty()) return wrong("an image is needed");
-  if (text.size() > 512) return wrong("it is longer than 512 characters");
-  ImageReference out;
-  if (const auto at = text.find('@'); at != std::string_view::npos) {
-    out.digest = text.substr(at + 1);
-    text = text.substr(0, at);
-    if (out.digest.size() != 71 || !out.digest.starts_with("sha256:") ||
-        out.digest.find_first_not_of("0123456789abcdef", 7) != std::string::npos)
-      return wrong("after @ stands sha256: and 64 hexadecimal digits");
-  }
-  if (const auto colon = text.rfind(':'); colon != std::string_view::npos && text.find('/', colon) == std::string_view::npos) {
-    out.tag = text.substr(colon + 1);
-    text = text.substr(0, colon);
-    if (out.tag.empty() || out.tag.size() > 128 || one_of(out.tag.front(), ".-")) return wrong("the tag is not valid");
-    for (char c : out.tag)
-      if (!letter_or_digit(c) && !one_of(c, "_.-")) return wrong("a tag has letters, digits, '_', '.' and '-'");
-  }
-  if (out.tag.empty() && out.digest.empty()) out.tag = "latest";
-  // The first part names a registry when it could not be part of a path: it has a dot, a port, or is localhost.
-  const auto slash = text.find('/');
-  const auto first = text.substr(0, slash);
-  if (slash != std::string_view::npos && (first.find_first_of(".:") != std::string_view::npos || first == "localhost")) {
-    if (!is_registry(first)) return wrong("\"" + std::string(first) + "\" is not a registry");
-    out.registry = first;
-    text = text.substr(slash + 1);
-  } else {
-    out.registry = "docker.io";
-    if (slash == std::string_view::npos) out.repository = "library/";
-  }
-  for (auto rest = text;;) {
-    const auto end = rest.find('/');
-    if (!is_path_part(rest.substr(0, end)))
-      return wrong("a name has lower-case letters and digits, joined by '.', '_' or '-'");
-    if (end == std::string_view::npos) break;
-    rest.remove_prefix(end + 1);
-  }
-  out.repository += text;
   return out;
 }
 

@@ -1,4 +1,4 @@
-// The small languages of a pod's fields, each a pure parser: ports, commands, image references, names of variables.
+// The small languages of a pod's fields, each a pure parser: ports, commands, names of variables.
 #pragma once
 
 #include <optional>
@@ -33,16 +33,6 @@ struct CommandWish {
 };
 // RunPod's dockerArgs: a shell-like string that becomes the command, or JSON {"cmd": [...], "entrypoint": [...]}.
 Result<CommandWish> parse_docker_args(std::string_view text, const std::string& field);
-
-// [host[:port]/]path[:tag][@sha256:...], as Docker reads it; the answer has the parts a registry needs.
-struct ImageReference {
-  std::string registry;    // "docker.io" when none is named
-  std::string repository;  // "library/ubuntu"
-  std::string tag;         // "latest" when neither tag nor digest is given; empty with a digest alone
-  std::string digest;      // "sha256:..." or empty
-  bool operator==(const ImageReference&) const = default;
-};
-Result<ImageReference> parse_image(std::string_view text, const std::string& field);
 
 bool is_variable_name(std::string_view text);  // [A-Za-z_][A-Za-z0-9_.-]*, at most 255
 

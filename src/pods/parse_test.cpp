@@ -17,7 +17,8 @@ TEST(Ports, AreReadAsRunPodWritesThem) {
 }
 
 TEST(Ports, AWrongOneIsNamedByItsPlace) {
-  for (const char* wrong : {"", "80", "80/", "/tcp", "0/tcp", "65536/tcp", "-1/tcp", "8 8/tcp", "80/udp", "80/HTTP", "abc/http", "80/tcp/x"}) {
+  for (const char* wrong : {"", "80", "80/", "/tcp", "0/tcp", "65536/tcp", "-1/tcp", "8 8/tcp", "80/udp", "80/HTTP",
+                            "abc/http", "80/tcp/x"}) {
     const auto result = parse_ports({"22/tcp", wrong}, "ports");
     ASSERT_FALSE(result) << wrong;
     EXPECT_EQ(result.error().field, "ports[1]") << wrong;
@@ -27,8 +28,10 @@ TEST(Ports, AWrongOneIsNamedByItsPlace) {
 
 TEST(Command, IsCutAsAShellWould) {
   EXPECT_EQ(split_command("python3 app.py", "c").value(), (Words{"python3", "app.py"}));
-  EXPECT_EQ(split_command("bash -c 'mkdir /testdir1 && /start.sh'", "c").value(), (Words{"bash", "-c", "mkdir /testdir1 && /start.sh"}));
-  EXPECT_EQ(split_command(R"(echo "a \"b\" \n" c\ d '' "")", "c").value(), (Words{"echo", "a \"b\" \\n", "c d", "", ""}));
+  EXPECT_EQ(split_command("bash -c 'mkdir /testdir1 && /start.sh'", "c").value(),
+            (Words{"bash", "-c", "mkdir /testdir1 && /start.sh"}));
+  EXPECT_EQ(split_command(R"(echo "a \"b\" \n" c\ d '' "")", "c").value(),
+            (Words{"echo", "a \"b\" \\n", "c d", "", ""}));
   EXPECT_EQ(split_command("  \t\n ", "c").value(), Words{});
   EXPECT_EQ(split_command("a'b'\"c\"d", "c").value(), Words{"abcd"});
   for (const char* wrong : {"echo 'a", "echo \"a", "echo a\\"}) EXPECT_FALSE(split_command(wrong, "c")) << wrong;
@@ -40,22 +43,8 @@ TEST(Command, DockerArgsMayBeJson) {
   EXPECT_EQ(both.entrypoint, (Words{"/x"}));
   EXPECT_EQ(parse_docker_args("", "dockerArgs").value(), CommandWish{});
   EXPECT_EQ(parse_docker_args("sleep 5", "dockerArgs").value().command, (Words{"sleep", "5"}));
-  for (const char* wrong : {"{", R"({"cmd":"x"})", R"({"cmd":[1]})", R"({"other":[]})"}) EXPECT_FALSE(parse_docker_args(wrong, "dockerArgs")) << wrong;
-}
-
-TEST(Image, ReferencesAreReadAsDockerReadsThem) {
-  EXPECT_EQ(parse_image("ollama", "i").value(), (ImageReference{"docker.io", "library/ollama", "latest", ""}));
-  EXPECT_EQ(parse_image("ollama/ollama:latest", "i").value(), (ImageReference{"docker.io", "ollama/ollama", "latest", ""}));
-  EXPECT_EQ(parse_image("nvcr.io/nvidia/cuda:12.0.0-base-ubuntu22.04", "i").value(),
-            (ImageReference{"nvcr.io", "nvidia/cuda", "12.0.0-base-ubuntu22.04", ""}));
-  EXPECT_EQ(parse_image("localhost/a", "i").value().registry, "localhost");
-  EXPECT_EQ(parse_image("127.0.0.1:5000/gyre/hello", "i").value(), (ImageReference{"127.0.0.1:5000", "gyre/hello", "latest", ""}));
-  EXPECT_EQ(parse_image("[::1]:5000/a/b", "i").value().registry, "[::1]:5000");
-  const std::string digest = "sha256:" + std::string(64, 'a');
-  EXPECT_EQ(parse_image("quay.io/redhat/ubi8@" + digest, "i").value(), (ImageReference{"quay.io", "redhat/ubi8", "", digest}));
-  EXPECT_EQ(parse_image("a:1@" + digest, "i").value().tag, "1");
-  for (const char* wrong : {"", ":", "A/b", "a/", "/a", "a//b", "a:", "a:-x", "a b", "a@sha256:xyz", "a..b", "-a", "a.com:0/x", "a.com:99999/x", "a___b", "http://a/b"})
-    EXPECT_FALSE(parse_image(wrong, "i")) << wrong;
+  for (const char* wrong : {"{", R"({"cmd":"x"})", R"({"cmd":[1]})", R"({"other":[]})"})
+    EXPECT_FALSE(parse_docker_args(wrong, "dockerArgs")) << wrong;
 }
 
 TEST(ParseProperty, NoBytesFromOutsideBreakAParser) {
@@ -67,13 +56,7 @@ TEST(ParseProperty, NoBytesFromOutsideBreakAParser) {
     (void)parse_port(text, "f");
     (void)split_ports(text, "f");
     (void)parse_docker_args(text, "f");
-    if (const auto image = parse_image(text, "f")) {
-      // What is accepted reads back the same from its parts.
-      const auto again = parse_image(image->registry + "/" + image->repository + (image->tag.empty() ? "" : ":" + image->tag) +
-                                         (image->digest.empty() ? "" : "@" + image->digest), "f");
-      ASSERT_TRUE(again) << text;
-      EXPECT_EQ(*again, *image) << text;
-    }
+    (void)is_variable_name(text);
   }
 }
 

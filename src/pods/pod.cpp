@@ -11,12 +11,17 @@ namespace {
 // The verb a person knows for an event; empty for what happens by itself.
 std::string_view verb(PodEvent event) {
   switch (event) {
-    case PodEvent::deploy: return "start";
-    case PodEvent::stop: return "stop";
-    case PodEvent::starting_again: return "restart";
+    case PodEvent::deploy:
+      return "start";
+    case PodEvent::stop:
+      return "stop";
+    case PodEvent::starting_again:
+      return "restart";
     case PodEvent::remove:
-    case PodEvent::remove_now: return "delete";
-    default: return "";
+    case PodEvent::remove_now:
+      return "delete";
+    default:
+      return "";
   }
 }
 

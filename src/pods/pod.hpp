@@ -16,29 +16,41 @@
 
 namespace gyre {
 
-enum class PodState { registered, queued, provisioning, running, interrupting, host_lost, stopping, stopped, failed, deleting, deleted };
-BOOST_DESCRIBE_ENUM(PodState, registered, queued, provisioning, running, interrupting, host_lost, stopping, stopped, failed, deleting,
-                    deleted)
+enum class PodState {
+  registered,
+  queued,
+  provisioning,
+  running,
+  interrupting,
+  host_lost,
+  stopping,
+  stopped,
+  failed,
+  deleting,
+  deleted
+};
+BOOST_DESCRIBE_ENUM(PodState, registered, queued, provisioning, running, interrupting, host_lost, stopping, stopped,
+                    failed, deleting, deleted)
 
 enum class PodEvent {
-  deploy,          // start was asked and admitted
-  placed,          // the scheduler found a host
-  container_up,    // all its containers run
-  starting_again,  // its host makes new containers (after a reboot), or restart was asked
-  stop,            // asked by a user, or by us with a reason
-  interrupt,       // somebody with precedence needs the GPU
-  containers_gone, // the agent says that nothing of it runs any more
-  ended,           // the main container ended well and the restart policy lets it rest
-  broke,           // it cannot run, or ended badly and the restart policy lets it rest
-  gave_up,         // it was stopped because it never came up
-  host_silent,     // its host is offline
-  host_retired,    // its host will not come back
-  remove,          // delete was asked and something of it may be on a host
-  remove_now,      // delete was asked and nothing of it is on any host
-  removed,         // the agent says that nothing of it is left
+  deploy,           // start was asked and admitted
+  placed,           // the scheduler found a host
+  container_up,     // all its containers run
+  starting_again,   // its host makes new containers (after a reboot), or restart was asked
+  stop,             // asked by a user, or by us with a reason
+  interrupt,        // somebody with precedence needs the GPU
+  containers_gone,  // the agent says that nothing of it runs any more
+  ended,            // the main container ended well and the restart policy lets it rest
+  broke,            // it cannot run, or ended badly and the restart policy lets it rest
+  gave_up,          // it was stopped because it never came up
+  host_silent,      // its host is offline
+  host_retired,     // its host will not come back
+  remove,           // delete was asked and something of it may be on a host
+  remove_now,       // delete was asked and nothing of it is on any host
+  removed,          // the agent says that nothing of it is left
 };
-BOOST_DESCRIBE_ENUM(PodEvent, deploy, placed, container_up, starting_again, stop, interrupt, containers_gone, ended, broke, gave_up,
-                    host_silent, host_retired, remove, remove_now, removed)
+BOOST_DESCRIBE_ENUM(PodEvent, deploy, placed, container_up, starting_again, stop, interrupt, containers_gone, ended,
+                    broke, gave_up, host_silent, host_retired, remove, remove_now, removed)
 
 struct PodTransition {
   PodState from;
@@ -118,21 +130,25 @@ constexpr bool holds_shares(PodState state) {
          state == PodState::host_lost || state == PodState::stopping || state == PodState::deleting;
 }
 
-// What its agent is to bring about. Nothing is ordered before a host was found. A pod that ended by itself needs no order
-// to stay so; one is sent all the same when an agent claims otherwise.
+// What its agent is to bring about. Nothing is ordered before a host was found. A pod that ended by itself needs no
+// order to stay so; one is sent all the same when an agent claims otherwise.
 constexpr std::optional<link::Desired> ordered(PodState state) {
   switch (state) {
     case PodState::provisioning:
     case PodState::running:
-    case PodState::host_lost: return link::Desired::running;
+    case PodState::host_lost:
+      return link::Desired::running;
     case PodState::stopping:
     case PodState::interrupting:
     case PodState::stopped:
-    case PodState::failed: return link::Desired::stopped;
+    case PodState::failed:
+      return link::Desired::stopped;
     case PodState::deleting:
-    case PodState::deleted: return link::Desired::deleted;
+    case PodState::deleted:
+      return link::Desired::deleted;
     case PodState::registered:
-    case PodState::queued: return std::nullopt;
+    case PodState::queued:
+      return std::nullopt;
   }
   return std::nullopt;
 }
@@ -141,10 +157,11 @@ consteval bool pod_table_is_sound() {
   for (std::size_t i = 0; i < pod_transitions.size(); ++i) {
     if (pod_transitions[i].from == PodState::deleted) return false;  // nothing comes back
     for (std::size_t j = i + 1; j < pod_transitions.size(); ++j)
-      if (pod_transitions[i].from == pod_transitions[j].from && pod_transitions[i].event == pod_transitions[j].event) return false;
+      if (pod_transitions[i].from == pod_transitions[j].from && pod_transitions[i].event == pod_transitions[j].event)
+        return false;
   }
-  for (auto state : {PodState::provisioning, PodState::running, PodState::interrupting, PodState::host_lost, PodState::stopping,
-                     PodState::deleting})
+  for (auto state : {PodState::provisioning, PodState::running, PodState::interrupting, PodState::host_lost,
+                     PodState::stopping, PodState::deleting})
     if (!next_state(state, PodEvent::host_retired)) return false;  // a dead host never pins a pod
   return true;
 }
@@ -173,8 +190,10 @@ struct Pod {
   std::optional<Time> started_at;
   std::int64_t version = 0;
 };
-BOOST_DESCRIBE_STRUCT(Pod, (), (id, workspace, account, name, state, reason, reason_args, reason_until, generation, run, host, zero_gpu,
-                                wish, seen, host_name, key_sealed, queue_order, created_at, state_changed_at, started_at, version))
+BOOST_DESCRIBE_STRUCT(Pod, (),
+                      (id, workspace, account, name, state, reason, reason_args, reason_until, generation, run, host,
+                       zero_gpu, wish, seen, host_name, key_sealed, queue_order, created_at, state_changed_at,
+                       started_at, version))
 
 // Why a pod is in the state it is in; kept with it and shown in the reader's language.
 struct Because {

@@ -4,24 +4,48 @@ namespace gyre {
 namespace {
 
 // Words that the create and the update body share.
-const json::Field image{"imageName", "the image to run, as `docker pull` would name it; its digest is pinned at the first pull", R"("ubuntu:22.04")"};
-const json::Field disk{"containerDiskInGb", "size of the container's own disk in GB; its contents are lost when the pod stops", "50"};
-const json::Field volume{"volumeInGb", "size of the pod's own volume in GB, kept over stop and start, gone with the pod; 0 for none. It may grow, never shrink", "20"};
+const json::Field image{"imageName",
+                        "the image to run, as `docker pull` would name it; its digest is pinned at the first pull",
+                        R"("ubuntu:22.04")"};
+const json::Field disk{"containerDiskInGb",
+                       "size of the container's own disk in GB; its contents are lost when the pod stops", "50"};
+const json::Field volume{"volumeInGb",
+                         "size of the pod's own volume in GB, kept over stop and start, gone with the pod; 0 for none. "
+                         "It may grow, never shrink",
+                         "20"};
 const json::Field mount{"volumeMountPath", "where the volume is mounted", R"("/workspace")"};
-const json::Field entrypoint{"dockerEntrypoint", "replaces the image's ENTRYPOINT: a list of words, or one string cut as a shell would; empty: the image's own", R"(["/bin/sh"])"};
-const json::Field command{"dockerStartCmd", "replaces the image's CMD: a list of words, or one string cut as a shell would; empty: the image's own", R"(["python3","app.py"])"};
-const json::Field args{"dockerArgs", "RunPod's older form of the command: one string, or JSON with cmd and entrypoint", R"("bash -c 'mkdir /testdir1 && /start.sh'")"};
-const json::Field env{"env", "environment variables, at most 50; names beginning with RUNPOD_ are ours", R"({"MODEL":"llama"})"};
-const json::Field ports{"ports", "ports to expose: PORT/http through the proxy, PORT/tcp mapped on the host; a list, or one comma-separated string", R"(["8888/http","22/tcp"])"};
+const json::Field entrypoint{
+    "dockerEntrypoint",
+    "replaces the image's ENTRYPOINT: a list of words, or one string cut as a shell would; empty: the image's own",
+    R"(["/bin/sh"])"};
+const json::Field command{
+    "dockerStartCmd",
+    "replaces the image's CMD: a list of words, or one string cut as a shell would; empty: the image's own",
+    R"(["python3","app.py"])"};
+const json::Field args{"dockerArgs", "RunPod's older form of the command: one string, or JSON with cmd and entrypoint",
+                       R"("bash -c 'mkdir /testdir1 && /start.sh'")"};
+const json::Field env{"env", "environment variables, at most 50; names beginning with RUNPOD_ are ours",
+                      R"({"MODEL":"llama"})"};
+const json::Field ports{
+    "ports",
+    "ports to expose: PORT/http through the proxy, PORT/tcp mapped on the host; a list, or one comma-separated string",
+    R"(["8888/http","22/tcp"])"};
 const json::Field locked{"locked", "a locked pod cannot be stopped, reset or deleted", "false"};
-const json::Field networking{"globalNetworking", "a private network between hosts; not offered yet, only false is accepted", "false"};
-const json::Field registry_auth_id{"containerRegistryAuthId", "a stored registry credential; not offered yet, use registryAuth", R"("")"};
-const json::Field restart{"restartPolicy", "what happens when the main container ends: always, on_failure or never", R"("always")"};
+const json::Field networking{"globalNetworking",
+                             "a private network between hosts; not offered yet, only false is accepted", "false"};
+const json::Field registry_auth_id{"containerRegistryAuthId",
+                                   "a stored registry credential; not offered yet, use registryAuth", R"("")"};
+const json::Field restart{"restartPolicy", "what happens when the main container ends: always, on_failure or never",
+                          R"("always")"};
 
 }  // namespace
 
 json::Fields fields(const ContainerInput*) {
-  return {{"name", "unique in the pod: lower-case letters, digits and '-'", R"("sidecar")"}, image, entrypoint, command, env};
+  return {{"name", "unique in the pod: lower-case letters, digits and '-'", R"("sidecar")"},
+          image,
+          entrypoint,
+          command,
+          env};
 }
 
 json::Fields fields(const RegistryAuthInput*) {
@@ -37,9 +61,12 @@ json::Fields fields(const CreatePod*) {
       {"computeType", "GPU or CPU", R"("GPU")"},
       {"cloudType", "SECURE, COMMUNITY or ALL; every host of this installation counts as both", R"("SECURE")"},
       {"gpuTypeIds", "acceptable GPU types; none given: any", R"(["NVIDIA A40"])"},
-      {"gpuTypePriority", "availability: the best fit among the types; custom: the first in the list that is free", R"("availability")"},
-      {"dataCenterPriority", "availability or custom; without effect while there is one data centre", R"("availability")"},
-      {"cpuFlavorPriority", "availability or custom; without effect while CPU flavours are not offered", R"("availability")"},
+      {"gpuTypePriority", "availability: the best fit among the types; custom: the first in the list that is free",
+       R"("availability")"},
+      {"dataCenterPriority", "availability or custom; without effect while there is one data centre",
+       R"("availability")"},
+      {"cpuFlavorPriority", "availability or custom; without effect while CPU flavours are not offered",
+       R"("availability")"},
       {"gpuCount", "how many GPUs, all of one type on one host", "1"},
       {"cpuFlavorIds", "CPU flavours (computeType CPU); accepted and not used yet", R"(["cpu3c"])"},
       {"vcpuCount", "vCPUs of a CPU pod", "2"},
@@ -76,8 +103,20 @@ json::Fields fields(const CreatePod*) {
 }
 
 json::Fields fields(const UpdatePod*) {
-  return {{"name", "what you call the pod, at most 191 characters", R"("train-2")"}, image, disk, volume, mount, entrypoint, command, args, env,
-          ports, networking, locked, registry_auth_id, restart};
+  return {{"name", "what you call the pod, at most 191 characters", R"("train-2")"},
+          image,
+          disk,
+          volume,
+          mount,
+          entrypoint,
+          command,
+          args,
+          env,
+          ports,
+          networking,
+          locked,
+          registry_auth_id,
+          restart};
 }
 
 }  // namespace gyre

@@ -52,12 +52,13 @@ struct CreatePod {
   std::optional<RegistryAuthInput> registryAuth;
 };
 BOOST_DESCRIBE_STRUCT(CreatePod, (),
-                      (name, imageName, templateId, computeType, cloudType, gpuTypeIds, gpuTypePriority, dataCenterPriority, cpuFlavorPriority,
-                       gpuCount, cpuFlavorIds, vcpuCount, minRAMPerGPU, minVCPUPerGPU, minDiskBandwidthMBps, minDownloadMbps, minUploadMbps,
-                       allowedCudaVersions, dataCenterIds, countryCodes, containerDiskInGb, volumeInGb, volumeMountPath, networkVolumeId,
-                       dockerEntrypoint, dockerStartCmd, dockerArgs, env, ports, supportPublicIp, globalNetworking, interruptible, locked,
-                       containerRegistryAuthId, containers, restartPolicy, minCudaVersion, shmSizeInGb, minGpuMemoryInGb, memoryInGb,
-                       registryAuth))
+                      (name, imageName, templateId, computeType, cloudType, gpuTypeIds, gpuTypePriority,
+                       dataCenterPriority, cpuFlavorPriority, gpuCount, cpuFlavorIds, vcpuCount, minRAMPerGPU,
+                       minVCPUPerGPU, minDiskBandwidthMBps, minDownloadMbps, minUploadMbps, allowedCudaVersions,
+                       dataCenterIds, countryCodes, containerDiskInGb, volumeInGb, volumeMountPath, networkVolumeId,
+                       dockerEntrypoint, dockerStartCmd, dockerArgs, env, ports, supportPublicIp, globalNetworking,
+                       interruptible, locked, containerRegistryAuthId, containers, restartPolicy, minCudaVersion,
+                       shmSizeInGb, minGpuMemoryInGb, memoryInGb, registryAuth))
 json::Fields fields(const CreatePod*);
 
 struct UpdatePod {
@@ -72,8 +73,9 @@ struct UpdatePod {
   std::optional<std::string> containerRegistryAuthId, restartPolicy;
 };
 BOOST_DESCRIBE_STRUCT(UpdatePod, (),
-                      (name, imageName, containerDiskInGb, volumeInGb, volumeMountPath, dockerEntrypoint, dockerStartCmd, dockerArgs, env,
-                       ports, globalNetworking, locked, containerRegistryAuthId, restartPolicy))
+                      (name, imageName, containerDiskInGb, volumeInGb, volumeMountPath, dockerEntrypoint,
+                       dockerStartCmd, dockerArgs, env, ports, globalNetworking, locked, containerRegistryAuthId,
+                       restartPolicy))
 json::Fields fields(const UpdatePod*);
 
 }  // namespace gyre

@@ -6,7 +6,8 @@ constexpr std::int64_t credit_step = link::channel_window_bytes / 4;  // not a m
 }
 
 PodLogs::PodLogs(Core& core, link::AgentLink& link)
-    : core_(core), link_(link),
+    : core_(core),
+      link_(link),
       // Never used twice on one host, also after a restart of the server: time first, then a counter.
       next_channel_(static_cast<std::uint64_t>(core.now().time_since_epoch().count()) << 20) {}
 
@@ -21,8 +22,11 @@ Result<std::shared_ptr<http::Stream>> PodLogs::open(const HostId& host, link::Lo
   // The stream's callbacks come from the connection's thread: they only post.
   auto& runtime = core_.runtime();
   stream->on_room([&runtime, guard = alive_.guard([this, key] { credit(key); })]() mutable { runtime.post(guard); });
-  stream->on_closed([&runtime, guard = alive_.guard([this, key] { reader_gone(key); })]() mutable { runtime.post(guard); });
-  core_.after_commit([this, key, request = std::move(request)] { link_.send(key.first, link::ChannelOpen{key.second, request}); });
+  stream->on_closed(
+      [&runtime, guard = alive_.guard([this, key] { reader_gone(key); })]() mutable { runtime.post(guard); });
+  core_.after_commit([this, key, request = std::move(request)] {
+    link_.send(key.first, link::ChannelOpen{key.second, request});
+  });
   return stream;
 }
 

@@ -51,20 +51,24 @@ struct Filter {
     for (const auto& text : out.compute)
       if (text != "GPU" && text != "CPU") return invalid("computeType", "GPU or CPU");
     for (const auto& text : out.desired)
-      if (text != "RUNNING" && text != "EXITED" && text != "TERMINATED") return invalid("desiredStatus", "RUNNING, EXITED or TERMINATED");
+      if (text != "RUNNING" && text != "EXITED" && text != "TERMINATED")
+        return invalid("desiredStatus", "RUNNING, EXITED or TERMINATED");
     for (const auto& text : out.status)
       if (!enum_from_text<PodState>(text)) return invalid("status", "one of " + enum_choices<PodState>());
     return out;
   }
 
   bool lets_through(const Pod& pod) const {
-    if (!contains(id, pod.id.str()) || !contains(name, pod.name) || !contains(status, std::string(enum_text(pod.state))) ||
+    if (!contains(id, pod.id.str()) || !contains(name, pod.name) ||
+        !contains(status, std::string(enum_text(pod.state))) ||
         !contains(desired, std::string(desired_status(pod.state))))
       return false;
     if (compute.empty() && image.empty() && gpu_types.empty()) return true;
     const auto wish = wish_from_text(pod.wish);
-    if (!contains(compute, wish.gpu_count > 0 ? "GPU" : "CPU") || !contains(image, wish.containers.front().image)) return false;
-    return gpu_types.empty() || std::any_of(wish.gpu_types.begin(), wish.gpu_types.end(), [&](const auto& t) { return contains(gpu_types, t); });
+    if (!contains(compute, wish.gpu_count > 0 ? "GPU" : "CPU") || !contains(image, wish.containers.front().image))
+      return false;
+    return gpu_types.empty() || std::any_of(wish.gpu_types.begin(), wish.gpu_types.end(),
+                                            [&](const auto& t) { return contains(gpu_types, t); });
   }
 };
 
@@ -75,7 +79,8 @@ std::vector<std::string> sort_key(const Pod& pod, const std::string& order) {
 
 Result<Response> list(const PodService& pods, const Request& request) {
   const auto order = request.query.get("sort").value_or("-createdAt");
-  if (order != "name" && order != "createdAt" && order != "-createdAt") return invalid("sort", "name, createdAt or -createdAt");
+  if (order != "name" && order != "createdAt" && order != "-createdAt")
+    return invalid("sort", "name, createdAt or -createdAt");
   const auto filter = TRY(Filter::of(request));
   const auto page = TRY(http::page_of(request, order, 2));
   constexpr int pods_max = 100'000;
@@ -87,11 +92,14 @@ Result<Response> list(const PodService& pods, const Request& request) {
     return descending ? sort_key(a, order) > sort_key(b, order) : sort_key(a, order) < sort_key(b, order);
   });
   if (page.after)
-    std::erase_if(found, [&](const Pod& pod) { return descending ? sort_key(pod, order) >= *page.after : sort_key(pod, order) <= *page.after; });
+    std::erase_if(found, [&](const Pod& pod) {
+      return descending ? sort_key(pod, order) >= *page.after : sort_key(pod, order) <= *page.after;
+    });
   const bool more = found.size() > static_cast<std::size_t>(page.limit);
   if (more) found.resize(static_cast<std::size_t>(page.limit));
   std::vector<PodView> views;
-  for (const auto& pod : found) views.push_back(view(pods.detail(pod, PodService::Waiting::left_out), request.language));
+  for (const auto& pod : found)
+    views.push_back(view(pods.detail(pod, PodService::Waiting::left_out), request.language));
   auto response = http::json_response(200, json::encode(views));
   if (more) http::add_next(response, request, page, sort_key(found.back(), order));
   return response;
@@ -136,82 +144,166 @@ std::vector<Route> pod_routes(PodService& pods, HostService& hosts, Events& even
   const auto one = json::schema<PodView>();
   const std::vector<Reason> of_verbs{Reason::pod_not_found, Reason::pod_transition_refused, Reason::pod_locked};
   return {
-      Route{.method = Method::post, .path = "/v1/pods", .access = Access::writer, .summary = "Create a pod",
-            .description = "The pod waits in the queue of its pool and starts on the first host that fits. With dryRun nothing is made: "
+      Route{.method = Method::post,
+            .path = "/v1/pods",
+            .access = Access::writer,
+            .summary = "Create a pod",
+            .description = "The pod waits in the queue of its pool and starts on the first host that fits. With dryRun "
+                           "nothing is made: "
                            "the answer (200) says whether, where and why.",
-            .tag = tag, .idempotency_key = true,
+            .tag = tag,
+            .idempotency_key = true,
             .query = {{"dryRun", "only say what would happen", "true"}},
-            .body = json::schema<CreatePod>(), .status = 201, .answer = one,
-            .errors = {Reason::invalid_field, Reason::missing_field, Reason::unknown_field, Reason::not_offered, Reason::too_many_pods},
+            .body = json::schema<CreatePod>(),
+            .status = 201,
+            .answer = one,
+            .errors = {Reason::invalid_field, Reason::missing_field, Reason::unknown_field, Reason::not_offered,
+                       Reason::too_many_pods},
             .handler = create},
-      Route{.method = Method::get, .path = "/v1/pods", .access = Access::reader, .summary = "List pods",
-            .description = "Newest first, unless sort says otherwise. Deleted pods are not listed.", .tag = tag,
-            .query = [] {
-              std::vector<http::QueryParameter> all{{"computeType", "GPU or CPU", "GPU", true},
-                                                    {"desiredStatus", "RUNNING or EXITED", "RUNNING", true},
-                                                    {"status", "a state", "queued", true},
-                                                    {"id", "a pod id", "2s56cp0pof1rmt", true},
-                                                    {"name", "the exact name", "train", true},
-                                                    {"imageName", "the exact image", "ubuntu:22.04", true},
-                                                    {"gpuTypeId", "a GPU type it asked for", "NVIDIA A40", true},
-                                                    {"sort", "name, createdAt or -createdAt", "-createdAt"}};
-              for (auto& parameter : http::page_parameters()) all.push_back(std::move(parameter));
-              return all;
-            }(),
-            .answer = json::schema_list<PodView>(), .errors = {Reason::invalid_field, Reason::bad_cursor},
+      Route{.method = Method::get,
+            .path = "/v1/pods",
+            .access = Access::reader,
+            .summary = "List pods",
+            .description = "Newest first, unless sort says otherwise. Deleted pods are not listed.",
+            .tag = tag,
+            .query =
+                [] {
+                  std::vector<http::QueryParameter> all{{"computeType", "GPU or CPU", "GPU", true},
+                                                        {"desiredStatus", "RUNNING or EXITED", "RUNNING", true},
+                                                        {"status", "a state", "queued", true},
+                                                        {"id", "a pod id", "2s56cp0pof1rmt", true},
+                                                        {"name", "the exact name", "train", true},
+                                                        {"imageName", "the exact image", "ubuntu:22.04", true},
+                                                        {"gpuTypeId", "a GPU type it asked for", "NVIDIA A40", true},
+                                                        {"sort", "name, createdAt or -createdAt", "-createdAt"}};
+                  for (auto& parameter : http::page_parameters()) all.push_back(std::move(parameter));
+                  return all;
+                }(),
+            .answer = json::schema_list<PodView>(),
+            .errors = {Reason::invalid_field, Reason::bad_cursor},
             .handler = [&pods](const Request& request) { return list(pods, request); }},
-      Route{.method = Method::get, .path = "/v1/pods/{id}", .access = Access::reader, .summary = "Get a pod",
-            .description = "Says in words why it waits or failed, how far a pull is, and its place in the queue.", .tag = tag, .pod_key = true,
-            .answer = one, .errors = {Reason::pod_not_found},
+      Route{.method = Method::get,
+            .path = "/v1/pods/{id}",
+            .access = Access::reader,
+            .summary = "Get a pod",
+            .description = "Says in words why it waits or failed, how far a pull is, and its place in the queue.",
+            .tag = tag,
+            .pod_key = true,
+            .answer = one,
+            .errors = {Reason::pod_not_found},
             .handler = [&pods](const Request& request) -> Result<Response> {
               return shown(200, pods, TRY(pods.get(request.caller, id_of(request))), request);
             }},
-      Route{.method = Method::patch, .path = "/v1/pods/{id}", .access = Access::writer, .summary = "Change a pod",
-            .description = "Absent fields stay as they are. A running pod gets new containers when anything but name and locked changed.",
-            .tag = tag, .body = json::schema<UpdatePod>(), .answer = one,
-            .errors = {Reason::pod_not_found, Reason::invalid_field, Reason::stale_version, Reason::pod_locked}, .handler = update},
-      Route{.method = Method::post, .path = "/v1/pods/{id}/update", .access = Access::writer, .summary = "Change a pod (same as PATCH)",
-            .description = "For clients that cannot send PATCH.", .tag = tag, .body = json::schema<UpdatePod>(), .answer = one,
-            .errors = {Reason::pod_not_found, Reason::invalid_field, Reason::stale_version, Reason::pod_locked}, .handler = update},
-      Route{.method = Method::del, .path = "/v1/pods/{id}", .access = Access::writer, .summary = "Delete a pod",
-            .description = "The pod and its own volume are gone for good.", .tag = tag, .pod_key = true, .status = 204,
+      Route{.method = Method::patch,
+            .path = "/v1/pods/{id}",
+            .access = Access::writer,
+            .summary = "Change a pod",
+            .description = "Absent fields stay as they are. A running pod gets new containers when anything but name "
+                           "and locked changed.",
+            .tag = tag,
+            .body = json::schema<UpdatePod>(),
+            .answer = one,
+            .errors = {Reason::pod_not_found, Reason::invalid_field, Reason::stale_version, Reason::pod_locked},
+            .handler = update},
+      Route{.method = Method::post,
+            .path = "/v1/pods/{id}/update",
+            .access = Access::writer,
+            .summary = "Change a pod (same as PATCH)",
+            .description = "For clients that cannot send PATCH.",
+            .tag = tag,
+            .body = json::schema<UpdatePod>(),
+            .answer = one,
+            .errors = {Reason::pod_not_found, Reason::invalid_field, Reason::stale_version, Reason::pod_locked},
+            .handler = update},
+      Route{.method = Method::del,
+            .path = "/v1/pods/{id}",
+            .access = Access::writer,
+            .summary = "Delete a pod",
+            .description = "The pod and its own volume are gone for good.",
+            .tag = tag,
+            .pod_key = true,
+            .status = 204,
             .errors = {Reason::pod_not_found, Reason::pod_locked},
             .handler = [&pods](const Request& request) -> Result<Response> {
               TRY(pods.remove(request.caller, id_of(request)));
               return Response{.status = 204};
             }},
-      Route{.method = Method::post, .path = "/v1/pods/{id}/start", .access = Access::writer, .summary = "Start a stopped pod",
-            .description = "A pod with a volume starts on the host where the volume is; when its GPUs are taken it may be started without "
+      Route{.method = Method::post,
+            .path = "/v1/pods/{id}/start",
+            .access = Access::writer,
+            .summary = "Start a stopped pod",
+            .description = "A pod with a volume starts on the host where the volume is; when its GPUs are taken it may "
+                           "be started without "
                            "(gpuCount=0) to reach its data.",
-            .tag = tag, .pod_key = true, .query = {{"gpuCount", "0: without its GPUs", "0"}}, .answer = one,
-            .errors = {Reason::pod_not_found, Reason::pod_transition_refused, Reason::gpu_taken, Reason::no_room_on_host, Reason::pod_host_unreachable},
+            .tag = tag,
+            .pod_key = true,
+            .query = {{"gpuCount", "0: without its GPUs", "0"}},
+            .answer = one,
+            .errors = {Reason::pod_not_found, Reason::pod_transition_refused, Reason::gpu_taken,
+                       Reason::no_room_on_host, Reason::pod_host_unreachable},
             .handler = [&pods](const Request& request) -> Result<Response> {
               const auto count = request.query.get("gpuCount");
-              if (count && *count != "0") return invalid("gpuCount", "only 0 can be given here; change the pod to have another number");
+              if (count && *count != "0")
+                return invalid("gpuCount", "only 0 can be given here; change the pod to have another number");
               return shown(200, pods, TRY(pods.start(request.caller, id_of(request), count.has_value())), request);
             }},
-      Route{.method = Method::post, .path = "/v1/pods/{id}/stop", .access = Access::writer, .summary = "Stop a pod",
-            .description = "SIGTERM, SIGKILL after 5 s. The container disk is lost, the volume stays, the GPUs are free for others.", .tag = tag,
-            .pod_key = true, .answer = one, .errors = of_verbs, .handler = verb(&PodService::stop)},
-      Route{.method = Method::post, .path = "/v1/pods/{id}/restart", .access = Access::writer, .summary = "Restart a pod",
-            .description = "New containers from the image; the container disk is lost, the volume stays.", .tag = tag, .pod_key = true,
-            .answer = one, .errors = of_verbs, .handler = verb(&PodService::restart)},
-      Route{.method = Method::post, .path = "/v1/pods/{id}/reset", .access = Access::writer, .summary = "Reset a pod",
-            .description = "The same as restart; public ports may change.", .tag = tag, .pod_key = true, .answer = one, .errors = of_verbs,
+      Route{
+          .method = Method::post,
+          .path = "/v1/pods/{id}/stop",
+          .access = Access::writer,
+          .summary = "Stop a pod",
+          .description =
+              "SIGTERM, SIGKILL after 5 s. The container disk is lost, the volume stays, the GPUs are free for others.",
+          .tag = tag,
+          .pod_key = true,
+          .answer = one,
+          .errors = of_verbs,
+          .handler = verb(&PodService::stop)},
+      Route{.method = Method::post,
+            .path = "/v1/pods/{id}/restart",
+            .access = Access::writer,
+            .summary = "Restart a pod",
+            .description = "New containers from the image; the container disk is lost, the volume stays.",
+            .tag = tag,
+            .pod_key = true,
+            .answer = one,
+            .errors = of_verbs,
             .handler = verb(&PodService::restart)},
-      Route{.method = Method::get, .path = "/v1/pods/{id}/logs", .access = Access::reader, .summary = "Read a pod's log",
-            .description = "Standard output and error of one container, as written.", .tag = tag, .pod_key = true,
+      Route{.method = Method::post,
+            .path = "/v1/pods/{id}/reset",
+            .access = Access::writer,
+            .summary = "Reset a pod",
+            .description = "The same as restart; public ports may change.",
+            .tag = tag,
+            .pod_key = true,
+            .answer = one,
+            .errors = of_verbs,
+            .handler = verb(&PodService::restart)},
+      Route{.method = Method::get,
+            .path = "/v1/pods/{id}/logs",
+            .access = Access::reader,
+            .summary = "Read a pod's log",
+            .description = "Standard output and error of one container, as written.",
+            .tag = tag,
+            .pod_key = true,
             .query = {{"container", "name; the main one without it", "main"},
                       {"follow", "go on as it is written", "true"},
                       {"tail", "only the last lines", "100"},
                       {"since", "only after this time", "2026-01-31T12:00:00Z"},
                       {"timestamps", "begin every line with its time", "true"}},
             .answer_type = "text/plain",
-            .errors = {Reason::pod_not_found, Reason::pod_has_no_logs, Reason::pod_host_unreachable, Reason::invalid_field},
+            .errors = {Reason::pod_not_found, Reason::pod_has_no_logs, Reason::pod_host_unreachable,
+                       Reason::invalid_field},
             .handler = [&pods](const Request& request) { return logs(pods, request); }},
-      Route{.method = Method::get, .path = "/v1/pods/{id}/events", .access = Access::reader, .summary = "What happened to a pod",
-            .description = "Every change of its state with the reason, oldest first.", .tag = tag, .pod_key = true,
-            .answer = json::schema_list<EventView>(), .errors = {Reason::pod_not_found},
+      Route{.method = Method::get,
+            .path = "/v1/pods/{id}/events",
+            .access = Access::reader,
+            .summary = "What happened to a pod",
+            .description = "Every change of its state with the reason, oldest first.",
+            .tag = tag,
+            .pod_key = true,
+            .answer = json::schema_list<EventView>(),
+            .errors = {Reason::pod_not_found},
             .handler = [&pods, &events](const Request& request) -> Result<Response> {
               const auto pod = TRY(pods.get(request.caller, id_of(request)));
               std::vector<EventView> views;

@@ -1,6 +1,7 @@
 #include "pods/pod_service.hpp"
 
 #include <cmath>
+#include <set>
 
 #include "base/check.hpp"
 #include "base/log.hpp"
@@ -18,7 +19,8 @@ std::string gb_text(std::int64_t bytes) { return std::to_string((bytes + gb / 2)
 PodSeen seen_in(const link::PodFacts& facts) {
   PodSeen seen;
   for (const auto& c : facts.containers)
-    seen.containers.push_back({c.name, c.container_id, c.image_digest, c.running, c.started_at, c.finished_at, c.exit_code, c.oom_killed, c.restarts});
+    seen.containers.push_back({c.name, c.container_id, c.image_digest, c.running, c.started_at, c.finished_at,
+                               c.exit_code, c.oom_killed, c.restarts});
   for (const auto& port : facts.ports) seen.ports.push_back({port.container_port, port.host_port, port.http});
   seen.healthy = facts.healthy;
   return seen;
@@ -37,10 +39,24 @@ const link::ContainerFacts* main_container(const link::PodFacts& facts) {
 
 bool bound(const Pod& pod, const PodWish& wish) { return pod.host && wish.volume_gb > 0; }
 
+// "gyre-<pod>-<container>-<run>", as agents name containers; empty for a name that is not of this kind.
+PodId pod_of_container(std::string_view name) {
+  constexpr std::string_view ours = "gyre-";
+  if (!name.starts_with(ours)) return PodId();
+  name.remove_prefix(ours.size());
+  return PodId(name.substr(0, name.find('-')));
+}
+
 }  // namespace
 
 PodService::PodService(Core& core, Events& events, HostService& hosts, link::AgentLink& link, PodConfig config)
-    : core_(core), events_(events), hosts_(hosts), link_(link), config_(std::move(config)), store_(core.db()), logs_(core, link) {
+    : core_(core),
+      events_(events),
+      hosts_(hosts),
+      link_(link),
+      config_(std::move(config)),
+      store_(core.db()),
+      logs_(core, link) {
   hosts_.set_listener(*this);
   placement_timer_ = core_.every(placement_period, "place pending pods", [this] { place_pending(); });
   stuck_timer_ = core_.every(stuck_period, "give up stuck pods", [this] { give_up_stuck(); });
@@ -87,7 +103,8 @@ link::PodOrder PodService::make_order(const Pod& pod, const HostId& host) const 
   spec.hostname = pod.host_name;
   spec.vcpus = allocation.vcpus;
   spec.memory_bytes = allocation.memory_bytes;
-  spec.shm_bytes = wish.shm_gb > 0 ? static_cast<std::int64_t>(wish.shm_gb * 1024 * 1024 * 1024) : allocation.memory_bytes / 2;
+  spec.shm_bytes =
+      wish.shm_gb > 0 ? static_cast<std::int64_t>(wish.shm_gb * 1024 * 1024 * 1024) : allocation.memory_bytes / 2;
   spec.container_disk_bytes = wish.container_disk_gb * gb;
   spec.volume_bytes = wish.volume_gb * gb;
   spec.volume_path = wish.volume_path;
@@ -102,7 +119,8 @@ link::PodOrder PodService::make_order(const Pod& pod, const HostId& host) const 
     const auto slash = text.find('/');
     spec.ports.push_back({std::stoi(text.substr(0, slash)), text.substr(slash + 1) == "http"});
   }
-  // The variables every pod sees (contracts 5.1). Those of addresses and ports are added by the agent, which knows them.
+  // The variables every pod sees (contracts 5.1). Those of addresses and ports are added by the agent, which knows
+  // them.
   std::map<std::string, std::string> ours{
       {"RUNPOD_POD_ID", pod.id.str()},
       {"RUNPOD_API_KEY", config_.unseal(pod.key_sealed)},
@@ -114,9 +132,16 @@ link::PodOrder PodService::make_order(const Pod& pod, const HostId& host) const 
   };
   if (simulated) ours["GYRE_SIMULATED_GPUS"] = "1";
   for (const auto& container : wish.containers) {
-    link::ContainerOrder made{container.name, container.image, container.entrypoint, container.command, container.env, container.registry_user, {}};
+    link::ContainerOrder made{container.name,
+                              container.image,
+                              container.entrypoint,
+                              container.command,
+                              container.env,
+                              container.registry_user,
+                              {}};
     for (const auto& [name, value] : ours) made.env[name] = value;
-    if (!container.registry_password_sealed.empty()) made.registry_password = config_.unseal(container.registry_password_sealed);
+    if (!container.registry_password_sealed.empty())
+      made.registry_password = config_.unseal(container.registry_password_sealed);
     spec.containers.push_back(std::move(made));
   }
   return order;
@@ -171,10 +196,13 @@ void PodService::capacity_changed() {
   core_.after_commit([this] {
     if (placement_posted_) return;
     placement_posted_ = true;
-    core_.post("place pending pods", [this] {
-      placement_posted_ = false;
-      place_pending();
-    }, [this] { placement_posted_ = false; });
+    core_.post(
+        "place pending pods",
+        [this] {
+          placement_posted_ = false;
+          place_pending();
+        },
+        [this] { placement_posted_ = false; });
   });
 }
 
@@ -204,7 +232,8 @@ void PodService::place(Pod& pod, const scheduler::Placement& placement) {
   pod.seen = "{}";
   live_.erase(pod.id);
   const auto host = hosts_.store().find(placement.host);
-  const auto moved = move(pod, PodEvent::placed, {Reason::placed_on_host, {{"host", host ? host->name : placement.host.str()}}, {}});
+  const auto moved =
+      move(pod, PodEvent::placed, {Reason::placed_on_host, {{"host", host ? host->name : placement.host.str()}}, {}});
   CHECK(moved);
   order(pod);
 }
@@ -223,7 +252,8 @@ Result<Pod> PodService::create(const Caller& caller, const CreatePod& input) {
   auto wish = TRY(wish_from(input, config_.seal));
   const int count = store_.count(caller.workspace);
   if (count >= config_.pods_max_per_workspace)
-    return fail(Reason::too_many_pods, {{"count", std::to_string(count)}, {"limit", std::to_string(config_.pods_max_per_workspace)}});
+    return fail(Reason::too_many_pods,
+                {{"count", std::to_string(count)}, {"limit", std::to_string(config_.pods_max_per_workspace)}});
   return core_.transact([&]() -> Result<Pod> {
     Pod pod;
     pod.id = PodId(core_.random().letters_and_digits(14));
@@ -257,7 +287,8 @@ Result<PodService::DryRun> PodService::dry_run(const Caller&, const CreatePod& i
   out.verdict = scheduler::place_queue(requests, snapshot()).back();
   if (out.verdict.placement)
     for (const auto& gpu : hosts_.store().gpus(out.verdict.placement->host))
-      if (std::find(out.verdict.placement->gpus.begin(), out.verdict.placement->gpus.end(), gpu.uuid) != out.verdict.placement->gpus.end())
+      if (std::find(out.verdict.placement->gpus.begin(), out.verdict.placement->gpus.end(), gpu.uuid) !=
+          out.verdict.placement->gpus.end())
         out.gpus.push_back(gpu);
   return out;
 }
@@ -313,8 +344,10 @@ Result<Pod> PodService::update(const Caller& caller, const PodId& id, const Upda
     if (precondition) TRY(precondition(pod));
     const auto before = wish_from_text(pod.wish);
     auto change = TRY(changed(before, input));
-    const bool runs = pod.state == PodState::provisioning || pod.state == PodState::running || pod.state == PodState::host_lost;
-    if (change.resets && runs && before.locked && change.wish.locked) return fail(Reason::pod_locked, {{"pod", id.str()}});
+    const bool runs =
+        pod.state == PodState::provisioning || pod.state == PodState::running || pod.state == PodState::host_lost;
+    if (change.resets && runs && before.locked && change.wish.locked)
+      return fail(Reason::pod_locked, {{"pod", id.str()}});
     pod.wish = wish_to_text(change.wish);
     if (change.name) pod.name = *change.name;
     if (auto held = hosts_.store().allocation(pod.id)) {
@@ -351,19 +384,24 @@ Result<Pod> PodService::start(const Caller& caller, const PodId& id, bool zero_g
     const auto request = request_for(pod.id, wish, pod.zero_gpu, pod.host);
     const auto verdict = scheduler::fit(request, hosts);
     if (!verdict.placement) {
-      const auto refusal = std::find_if(verdict.refusals.begin(), verdict.refusals.end(), [&](const auto& r) { return r.host == *pod.host; });
+      const auto refusal = std::find_if(verdict.refusals.begin(), verdict.refusals.end(),
+                                        [&](const auto& r) { return r.host == *pod.host; });
       const auto reason = refusal == verdict.refusals.end() ? Reason::host_gone_for_good : refusal->reason;
       if (reason == Reason::gpu_too_few) {
         std::size_t free = 0, elsewhere = 0;
         for (const auto& host : hosts)
           for (const auto& gpu : host.gpus)
-            if (gpu.free && (wish.gpu_types.empty() || std::find(wish.gpu_types.begin(), wish.gpu_types.end(), gpu.type_id) != wish.gpu_types.end()))
+            if (gpu.free && (wish.gpu_types.empty() || std::find(wish.gpu_types.begin(), wish.gpu_types.end(),
+                                                                 gpu.type_id) != wish.gpu_types.end()))
               ++(host.id == *pod.host ? free : elsewhere);
-        return fail(Reason::gpu_taken, {{"free", std::to_string(free)}, {"needed", std::to_string(request.gpu_count)},
+        return fail(Reason::gpu_taken, {{"free", std::to_string(free)},
+                                        {"needed", std::to_string(request.gpu_count)},
                                         {"elsewhere", std::to_string(elsewhere)}});
       }
       if (reason == Reason::host_offline) return fail(Reason::pod_host_unreachable);
-      return fail(Reason::no_room_on_host, {{"why", sentence(reason, refusal == verdict.refusals.end() ? Args{} : refusal->args, Language::en)}});
+      return fail(
+          Reason::no_room_on_host,
+          {{"why", sentence(reason, refusal == verdict.refusals.end() ? Args{} : refusal->args, Language::en)}});
     }
     TRY(move(pod, PodEvent::deploy, {Reason::started_by_user, {}, {}}));
     place(pod, *verdict.placement);
@@ -426,10 +464,12 @@ Result<> PodService::interrupt(const PodId& id) {
   });
 }
 
-Result<std::shared_ptr<http::Stream>> PodService::logs(const Caller& caller, const PodId& id, link::LogRequest request) {
+Result<std::shared_ptr<http::Stream>> PodService::logs(const Caller& caller, const PodId& id,
+                                                       link::LogRequest request) {
   const auto pod = TRY(mine(caller, id));
   const auto wish = wish_from_text(pod.wish);
-  if (!request.container.empty() && std::none_of(wish.containers.begin(), wish.containers.end(), [&](const auto& c) { return c.name == request.container; }))
+  if (!request.container.empty() && std::none_of(wish.containers.begin(), wish.containers.end(),
+                                                 [&](const auto& c) { return c.name == request.container; }))
     return invalid("container", "the pod has no container \"" + request.container + "\"");
   if (!pod.host || pod.state == PodState::queued || pod.run == 0)
     return fail(Reason::pod_has_no_logs, {{"pod", id.str()}, {"state", std::string(enum_text(pod.state))}});
@@ -468,6 +508,15 @@ void PodService::host_reported(const HostId& host, const link::Report& report) {
         send_order(*pod, host);
     }
   }
+  clean_strays(host, report.stray_containers);
+}
+
+void PodService::clean_strays(const HostId& host, const std::vector<std::string>& containers) {
+  std::set<PodId> pods;
+  for (const auto& name : containers) pods.insert(pod_of_container(name));
+  for (const auto& id : pods)
+    // A stray of a pod that is not in the table, or that lives, may be somebody's work: the host shows it, no more.
+    if (const auto pod = store_.find(id); pod && pod->state == PodState::deleted) send_order(*pod, host);
 }
 
 void PodService::observe(Pod pod, const link::PodFacts& facts) {
@@ -479,7 +528,8 @@ void PodService::observe(Pod pod, const link::PodFacts& facts) {
   }
   if (facts.generation > pod.generation) {
     // The world is ahead of the table: it came from an older backup. What runs is kept, and our orders count again.
-    log::warn("an agent has obeyed a newer order than the table knows", {{"pod", pod.id.str()}, {"host", pod.host->str()}});
+    log::warn("an agent has obeyed a newer order than the table knows",
+              {{"pod", pod.id.str()}, {"host", pod.host->str()}});
     pod.generation = facts.generation;
     pod.run = std::max(pod.run, facts.run);
     order(pod);
@@ -498,7 +548,8 @@ void PodService::observe(Pod pod, const link::PodFacts& facts) {
 }
 
 void PodService::meet(Pod& pod, const link::PodFacts& facts) {
-  const bool wanted_up = pod.state == PodState::provisioning || pod.state == PodState::running || pod.state == PodState::host_lost;
+  const bool wanted_up =
+      pod.state == PodState::provisioning || pod.state == PodState::running || pod.state == PodState::host_lost;
   const auto* main = main_container(facts);
   const auto must = [](const Result<>& moved) { CHECK(moved); };
   switch (facts.phase) {
@@ -511,14 +562,16 @@ void PodService::meet(Pod& pod, const link::PodFacts& facts) {
       break;
     case link::PodPhase::backing_off:
       // It was up, ended, and will be started again at a known time. Told once for each wait.
-      if (wanted_up && facts.run == pod.run && (pod.state != PodState::running || pod.reason_until != facts.next_restart)) {
+      if (wanted_up && facts.run == pod.run &&
+          (pod.state != PodState::running || pod.reason_until != facts.next_restart)) {
         if (!pod.started_at) pod.started_at = last_start(facts);
         must(move(pod, PodEvent::container_up, {facts.reason, facts.args, facts.next_restart}));
       }
       break;
     case link::PodPhase::exited:
       if (!wanted_up || facts.run != pod.run) break;
-      must(move(pod, main && main->exit_code == 0 && !main->oom_killed ? PodEvent::ended : PodEvent::broke, {facts.reason, facts.args, {}}));
+      must(move(pod, main && main->exit_code == 0 && !main->oom_killed ? PodEvent::ended : PodEvent::broke,
+                {facts.reason, facts.args, {}}));
       let_go(pod);
       break;
     case link::PodPhase::failed:
@@ -529,7 +582,9 @@ void PodService::meet(Pod& pod, const link::PodFacts& facts) {
     case link::PodPhase::stopped:
       if (pod.state == PodState::stopping && pod.reason == reason_text(Reason::provisioning_timed_out))
         must(move(pod, PodEvent::gave_up,
-                  {Reason::provisioning_timed_out, {{"minutes", std::to_string(config_.provisioning_limit.count() / 60'000)}}, {}}));
+                  {Reason::provisioning_timed_out,
+                   {{"minutes", std::to_string(config_.provisioning_limit.count() / 60'000)}},
+                   {}}));
       else if (pod.state == PodState::stopping || pod.state == PodState::interrupting)
         must(move(pod, PodEvent::containers_gone,
                   {pod.state == PodState::interrupting ? Reason::interrupted : Reason::stopped_by_user, {}, {}}));
@@ -547,12 +602,13 @@ void PodService::meet(Pod& pod, const link::PodFacts& facts) {
       if (pod.state == PodState::running || pod.state == PodState::host_lost)
         must(move(pod, PodEvent::starting_again, {Reason::containers_starting, {}, {}}));
       break;
-    case link::PodPhase::stopping: break;
+    case link::PodPhase::stopping:
+      break;
   }
   // It ended here, yet its agent has it up: an agent that forgot. Said again, with a generation that counts.
   if ((pod.state == PodState::stopped || pod.state == PodState::failed) &&
-      (facts.phase == link::PodPhase::running || facts.phase == link::PodPhase::backing_off || facts.phase == link::PodPhase::starting ||
-       facts.phase == link::PodPhase::pulling))
+      (facts.phase == link::PodPhase::running || facts.phase == link::PodPhase::backing_off ||
+       facts.phase == link::PodPhase::starting || facts.phase == link::PodPhase::pulling))
     order(pod);
 }
 
@@ -588,9 +644,13 @@ void PodService::give_up_stuck() {
   const auto uptime = core_.runtime().uptime();
   for (auto& pod : store_.in_state(PodState::provisioning)) {
     const auto& live = live_.try_emplace(pod.id, Live{{}, uptime}).first->second;
-    if (uptime - live.progress_at < config_.provisioning_limit || core_.now() - pod.state_changed_at < config_.provisioning_limit) continue;
+    if (uptime - live.progress_at < config_.provisioning_limit ||
+        core_.now() - pod.state_changed_at < config_.provisioning_limit)
+      continue;
     const auto moved = move(pod, PodEvent::stop,
-                            {Reason::provisioning_timed_out, {{"minutes", std::to_string(config_.provisioning_limit.count() / 60'000)}}, {}});
+                            {Reason::provisioning_timed_out,
+                             {{"minutes", std::to_string(config_.provisioning_limit.count() / 60'000)}},
+                             {}});
     CHECK(moved);
     order(pod);
   }

@@ -1,6 +1,6 @@
 // The verbs of pods and the reconciler: what is wanted is in the table, what is comes with reports, and the difference
-// becomes orders to agents. Every message may be lost, doubled or late; the next report puts it right. One public method
-// is one transaction; orders and wake-ups leave after the commit.
+// becomes orders to agents. Every message may be lost, doubled or late; the next report puts it right. One public
+// method is one transaction; orders and wake-ups leave after the commit.
 #pragma once
 
 #include <functional>
@@ -21,8 +21,8 @@
 namespace gyre {
 
 struct PodConfig {
-  // The pod's own API key (RUNPOD_API_KEY), made with it and revoked with it; within the task. Only its digest is in the
-  // table of keys; the pod keeps it sealed, so that its order can be made again at any time.
+  // The pod's own API key (RUNPOD_API_KEY), made with it and revoked with it; within the task. Only its digest is in
+  // the table of keys; the pod keeps it sealed, so that its order can be made again at any time.
   std::function<std::string(const WorkspaceId&, const AccountId&, const PodId&)> make_key;
   std::function<void(const PodId&)> revoke_keys;
   Seal seal;
@@ -43,7 +43,9 @@ struct SeenContainer {
   int restarts = 0;
   bool operator==(const SeenContainer&) const = default;
 };
-BOOST_DESCRIBE_STRUCT(SeenContainer, (), (name, container_id, image_digest, running, started_at, finished_at, exit_code, oom_killed, restarts))
+BOOST_DESCRIBE_STRUCT(SeenContainer, (),
+                      (name, container_id, image_digest, running, started_at, finished_at, exit_code, oom_killed,
+                       restarts))
 struct SeenPort {
   int container_port = 0, host_port = 0;
   bool http = false;
@@ -65,13 +67,13 @@ struct PodDetail {
   PodSeen seen;
   std::optional<link::PodFacts> facts;  // of the last report, while this server has one
   std::optional<Host> host;
-  std::vector<HostGpu> gpus;            // those it holds
+  std::vector<HostGpu> gpus;  // those it holds
   std::optional<Allocation> allocation;
   struct Waiting {
     int position = 0;  // 1: next in its pool
     scheduler::Verdict verdict;
   };
-  std::optional<Waiting> waiting;       // while queued
+  std::optional<Waiting> waiting;  // while queued
 };
 
 class PodService final : public HostListener {
@@ -87,11 +89,13 @@ class PodService final : public HostListener {
   Result<DryRun> dry_run(const Caller& caller, const CreatePod& input) const;
 
   Result<Pod> get(const Caller& caller, const PodId& id) const;
-  std::vector<Pod> list(const Caller& caller, Time before, const std::string& before_id, int limit) const;  // newest first
+  std::vector<Pod> list(const Caller& caller, Time before, const std::string& before_id,
+                        int limit) const;     // newest first
   enum class Waiting { included, left_out };  // of what it waits for; costs a look at the whole queue
   PodDetail detail(Pod pod, Waiting waiting = Waiting::included) const;
 
-  Result<Pod> update(const Caller& caller, const PodId& id, const UpdatePod& input, const std::function<Result<>(const Pod&)>& precondition = {});
+  Result<Pod> update(const Caller& caller, const PodId& id, const UpdatePod& input,
+                     const std::function<Result<>(const Pod&)>& precondition = {});
   // Where its volume is, if it has one: at once, or refused with what is free (gpu_taken). Else it queues.
   Result<Pod> start(const Caller& caller, const PodId& id, bool zero_gpu);
   Result<Pod> stop(const Caller& caller, const PodId& id);
@@ -114,10 +118,11 @@ class PodService final : public HostListener {
   void place(Pod& pod, const scheduler::Placement& placement);
   void place_pending();
   void give_up_stuck();
-  void order(Pod& pod);                       // a new generation; sends after the commit
+  void order(Pod& pod);  // a new generation; sends after the commit
   void send_order(const Pod& pod, const HostId& host);
   link::PodOrder make_order(const Pod& pod, const HostId& host) const;
-  void let_go(Pod& pod);                      // nothing of it runs any more: its shares are free
+  void let_go(Pod& pod);  // nothing of it runs any more: its shares are free
+  void clean_strays(const HostId& host, const std::vector<std::string>& containers);  // of pods that were deleted
   void observe(Pod pod, const link::PodFacts& facts);
   void meet(Pod& pod, const link::PodFacts& facts);  // what the phase means for the state
   void finish_removal(Pod& pod, const HostId& host);

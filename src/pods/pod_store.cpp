@@ -1,32 +1,40 @@
 #include "pods/pod_store.hpp"
 
-#define POD_COLUMNS                                                                                                      \
-  "id, workspace, account, name, state, reason, reason_args, reason_until, generation, run, host, zero_gpu, wish, seen, " \
+#define POD_COLUMNS                                                                                                 \
+  "id, workspace, account, name, state, reason, reason_args, reason_until, generation, run, host, zero_gpu, wish, " \
+  "seen, "                                                                                                          \
   "host_name, key_sealed, queue_order, created_at, state_changed_at, started_at, version"
 
 namespace gyre {
 
 void PodStore::insert(const Pod& p) {
-  db_.exec("INSERT INTO pods (" POD_COLUMNS ") VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,$20,$21)", p.id,
-           p.workspace, p.account, p.name, p.state, p.reason, p.reason_args, p.reason_until, p.generation, p.run, p.host, p.zero_gpu, p.wish,
-           p.seen, p.host_name, p.key_sealed, p.queue_order, p.created_at, p.state_changed_at, p.started_at, p.version);
+  db_.exec("INSERT INTO pods (" POD_COLUMNS
+           ") VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,$20,$21)",
+           p.id, p.workspace, p.account, p.name, p.state, p.reason, p.reason_args, p.reason_until, p.generation, p.run,
+           p.host, p.zero_gpu, p.wish, p.seen, p.host_name, p.key_sealed, p.queue_order, p.created_at,
+           p.state_changed_at, p.started_at, p.version);
 }
 
 void PodStore::update(Pod& p) {
   const auto changed = db_.exec(
-      "UPDATE pods SET name=$1, state=$2, reason=$3, reason_args=$4, reason_until=$5, generation=$6, run=$7, host=$8, zero_gpu=$9, wish=$10, "
+      "UPDATE pods SET name=$1, state=$2, reason=$3, reason_args=$4, reason_until=$5, generation=$6, run=$7, host=$8, "
+      "zero_gpu=$9, wish=$10, "
       "seen=$11, queue_order=$12, state_changed_at=$13, started_at=$14, version=version+1 WHERE id=$15 AND version=$16",
-      p.name, p.state, p.reason, p.reason_args, p.reason_until, p.generation, p.run, p.host, p.zero_gpu, p.wish, p.seen, p.queue_order,
-      p.state_changed_at, p.started_at, p.id, p.version);
+      p.name, p.state, p.reason, p.reason_args, p.reason_until, p.generation, p.run, p.host, p.zero_gpu, p.wish, p.seen,
+      p.queue_order, p.state_changed_at, p.started_at, p.id, p.version);
   if (changed != 1) throw db::DbError("stale write of pod " + p.id.str());
   ++p.version;
 }
 
-std::optional<Pod> PodStore::find(const PodId& id) const { return db_.one<Pod>("SELECT " POD_COLUMNS " FROM pods WHERE id=$1", id); }
+std::optional<Pod> PodStore::find(const PodId& id) const {
+  return db_.one<Pod>("SELECT " POD_COLUMNS " FROM pods WHERE id=$1", id);
+}
 
-std::vector<Pod> PodStore::list(const WorkspaceId& workspace, Time before, const std::string& before_id, int limit) const {
+std::vector<Pod> PodStore::list(const WorkspaceId& workspace, Time before, const std::string& before_id,
+                                int limit) const {
   return db_.all<Pod>("SELECT " POD_COLUMNS
-                      " FROM pods WHERE workspace=$1 AND state NOT IN ('deleting','deleted') AND (created_at<$2 OR (created_at=$2 AND id<$3)) "
+                      " FROM pods WHERE workspace=$1 AND state NOT IN ('deleting','deleted') AND (created_at<$2 OR "
+                      "(created_at=$2 AND id<$3)) "
                       "ORDER BY created_at DESC, id DESC LIMIT $4",
                       workspace, before, before_id, limit);
 }

@@ -11,13 +11,14 @@ class PodStore {
   explicit PodStore(db::Connection& db) : db_(db) {}
 
   void insert(const Pod& pod);
-  void update(Pod& pod);  // throws on a stale version
-  std::optional<Pod> find(const PodId& id) const;                          // deleted ones too
-  std::vector<Pod> list(const WorkspaceId& workspace, Time before, const std::string& before_id, int limit) const;  // newest first
-  std::vector<Pod> on_host(const HostId& host) const;                      // all but those deleted
+  void update(Pod& pod);                           // throws on a stale version
+  std::optional<Pod> find(const PodId& id) const;  // deleted ones too
+  std::vector<Pod> list(const WorkspaceId& workspace, Time before, const std::string& before_id,
+                        int limit) const;              // newest first
+  std::vector<Pod> on_host(const HostId& host) const;  // all but those deleted
   std::vector<Pod> in_state(PodState state) const;
-  std::vector<Pod> queue() const;                                          // oldest first
-  int count(const WorkspaceId& workspace) const;                           // all but those deleted
+  std::vector<Pod> queue() const;                 // oldest first
+  int count(const WorkspaceId& workspace) const;  // all but those deleted
   std::int64_t next_queue_order() const;
 
  private:

@@ -39,11 +39,13 @@ std::vector<HostRefusalView> refusals(const scheduler::Verdict& verdict, Languag
 std::optional<ProgressView> progress(const PodDetail& detail) {
   if (!detail.facts || detail.pod.state != PodState::provisioning) return std::nullopt;
   const auto& facts = *detail.facts;
-  ProgressView out{std::string(enum_text(facts.phase)), std::nullopt, facts.pull_bytes_done, facts.pull_bytes_total, facts.pull_bytes_per_second, std::nullopt};
+  ProgressView out{std::string(enum_text(facts.phase)), std::nullopt, facts.pull_bytes_done, facts.pull_bytes_total,
+                   facts.pull_bytes_per_second,         std::nullopt};
   if (facts.pull_bytes_total > 0) {
     out.percent = static_cast<int>(std::min<std::int64_t>(100, facts.pull_bytes_done * 100 / facts.pull_bytes_total));
     if (facts.pull_bytes_per_second > 0)
-      out.secondsLeft = static_cast<int>(std::max<std::int64_t>(0, facts.pull_bytes_total - facts.pull_bytes_done) / facts.pull_bytes_per_second);
+      out.secondsLeft = static_cast<int>(std::max<std::int64_t>(0, facts.pull_bytes_total - facts.pull_bytes_done) /
+                                         facts.pull_bytes_per_second);
   }
   return out;
 }
@@ -56,13 +58,16 @@ std::string_view desired_status(PodState state) {
     case PodState::queued:
     case PodState::provisioning:
     case PodState::running:
-    case PodState::host_lost: return "RUNNING";
+    case PodState::host_lost:
+      return "RUNNING";
     case PodState::interrupting:
     case PodState::stopping:
     case PodState::stopped:
-    case PodState::failed: return "EXITED";
+    case PodState::failed:
+      return "EXITED";
     case PodState::deleting:
-    case PodState::deleted: return "TERMINATED";
+    case PodState::deleted:
+      return "TERMINATED";
   }
   return "TERMINATED";
 }
@@ -80,7 +85,8 @@ PodView view(const PodDetail& detail, Language language) {
   out.cloudType = wish.cloud_type;
   out.gpuCount = pod.zero_gpu ? 0 : wish.gpu_count;
   if (!detail.gpus.empty())
-    out.gpu = PodGpuView{detail.gpus.front().type_id, static_cast<int>(detail.gpus.size()), detail.gpus.front().type_id};
+    out.gpu =
+        PodGpuView{detail.gpus.front().type_id, static_cast<int>(detail.gpus.size()), detail.gpus.front().type_id};
   else if (!wish.gpu_types.empty())
     out.gpu = PodGpuView{wish.gpu_types.front(), out.gpuCount, wish.gpu_types.front()};
   for (const auto& gpu : detail.gpus) out.simulated = out.simulated || gpu.simulated;
@@ -114,7 +120,9 @@ PodView view(const PodDetail& detail, Language language) {
     else if (detail.facts->phase == link::PodPhase::starting)
       out.reason = words(Reason::containers_starting, {}, {}, language);
   }
-  if (detail.waiting) out.queue = QueueView{detail.waiting->position, detail.waiting->verdict.possible, refusals(detail.waiting->verdict, language)};
+  if (detail.waiting)
+    out.queue = QueueView{detail.waiting->position, detail.waiting->verdict.possible,
+                          refusals(detail.waiting->verdict, language)};
   for (const auto& container : wish.containers) {
     ContainerView shown;
     shown.name = container.name;
@@ -171,7 +179,9 @@ json::Fields fields(const ReasonView*) {
 }
 
 json::Fields fields(const PodGpuView*) {
-  return {{"id", "GPU type", R"("NVIDIA A40")"}, {"count", "how many", "1"}, {"displayName", "name for people", R"("NVIDIA A40")"}};
+  return {{"id", "GPU type", R"("NVIDIA A40")"},
+          {"count", "how many", "1"},
+          {"displayName", "name for people", R"("NVIDIA A40")"}};
 }
 
 json::Fields fields(const ProgressView*) {
@@ -184,7 +194,8 @@ json::Fields fields(const ProgressView*) {
 }
 
 json::Fields fields(const HostRefusalView*) {
-  return {{"id", "host id", R"("h7x2k9q4m1p0aa")"}, {"name", "host name", R"("gpu-1")"},
+  return {{"id", "host id", R"("h7x2k9q4m1p0aa")"},
+          {"name", "host name", R"("gpu-1")"},
           {"reason", "the first thing that is in the way", R"({"code":"host_offline","text":"the host is offline"})"}};
 }
 
@@ -244,7 +255,8 @@ json::Fields fields(const PodView*) {
       {"lastStatusChange", "in words, with the time", R"("all containers run: 2026-01-31T12:00:00.000Z")"},
       {"machine", "empty object in this version", "{}"},
       {"createdAt", "when it was made", R"("2026-01-31T11:59:00.000Z")"},
-      {"status", "registered, queued, provisioning, running, interrupting, host_lost, stopping, stopped or failed", R"("running")"},
+      {"status", "registered, queued, provisioning, running, interrupting, host_lost, stopping, stopped or failed",
+       R"("running")"},
       {"reason", "why it is so", R"({"code":"started","text":"all containers run"})"},
       {"progress", "while it comes up", "null"},
       {"queue", "while it waits for a host (only when one pod is asked for)", "null"},

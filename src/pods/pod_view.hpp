@@ -62,7 +62,8 @@ struct ContainerView {
   std::optional<int> exitCode;
   int restarts = 0;
 };
-BOOST_DESCRIBE_STRUCT(ContainerView, (), (name, imageName, imageDigest, containerId, running, startedAt, finishedAt, exitCode, restarts))
+BOOST_DESCRIBE_STRUCT(ContainerView, (),
+                      (name, imageName, imageDigest, containerId, running, startedAt, finishedAt, exitCode, restarts))
 json::Fields fields(const ContainerView*);
 
 struct PodView {
@@ -81,7 +82,8 @@ struct PodView {
   std::optional<std::string> publicIp;
   std::optional<std::map<std::string, int>> portMappings;
   std::vector<std::string> dockerEntrypoint, dockerStartCmd;
-  std::optional<std::string> machineId, templateId, endpointId, networkVolumeId, consumerUserId, containerRegistryAuthId, cpuFlavorId;
+  std::optional<std::string> machineId, templateId, endpointId, networkVolumeId, consumerUserId,
+      containerRegistryAuthId, cpuFlavorId;
   std::optional<Time> lastStartedAt;
   std::string lastStatusChange;
   boost::json::value machine;
@@ -99,11 +101,13 @@ struct PodView {
   bool simulated = false, healthy = false;
 };
 BOOST_DESCRIBE_STRUCT(PodView, (),
-                      (id, name, image, imageName, desiredStatus, computeType, cloudType, costPerHr, adjustedCostPerHr, gpuCount, gpu, vcpuCount,
-                       memoryInGb, containerDiskInGb, volumeInGb, volumeMountPath, volumeEncrypted, locked, interruptible, env, ports, publicIp,
-                       portMappings, dockerEntrypoint, dockerStartCmd, machineId, templateId, endpointId, networkVolumeId, consumerUserId,
-                       containerRegistryAuthId, cpuFlavorId, lastStartedAt, lastStatusChange, machine, createdAt, status, reason, progress,
-                       queue, containers, restartPolicy, generation, run, hostName, podHostId, simulated, healthy))
+                      (id, name, image, imageName, desiredStatus, computeType, cloudType, costPerHr, adjustedCostPerHr,
+                       gpuCount, gpu, vcpuCount, memoryInGb, containerDiskInGb, volumeInGb, volumeMountPath,
+                       volumeEncrypted, locked, interruptible, env, ports, publicIp, portMappings, dockerEntrypoint,
+                       dockerStartCmd, machineId, templateId, endpointId, networkVolumeId, consumerUserId,
+                       containerRegistryAuthId, cpuFlavorId, lastStartedAt, lastStatusChange, machine, createdAt,
+                       status, reason, progress, queue, containers, restartPolicy, generation, run, hostName, podHostId,
+                       simulated, healthy))
 json::Fields fields(const PodView*);
 
 struct DryRunView {

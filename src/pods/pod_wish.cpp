@@ -2,6 +2,7 @@
 
 #include <set>
 
+#include "base/image_reference.hpp"
 #include "db/db.hpp"
 #include "json/codec.hpp"
 #include "pods/parse.hpp"
@@ -29,7 +30,8 @@ Result<std::string> checked_name(const std::string& name) {
 }
 
 // A list of words, or one string cut as a shell would; null, "" and [] mean the image's own.
-Result<std::optional<std::vector<std::string>>> words(const std::optional<boost::json::value>& value, const std::string& field) {
+Result<std::optional<std::vector<std::string>>> words(const std::optional<boost::json::value>& value,
+                                                      const std::string& field) {
   using Words = std::vector<std::string>;
   if (!value || value->is_null()) return std::optional<Words>();
   Words out;
@@ -57,14 +59,16 @@ Result<std::vector<std::string>> checked_ports(const boost::json::value& value) 
     texts = TRY(split_ports(std::string_view(value.as_string()), "ports"));
   } else if (value.is_array()) {
     for (std::size_t i = 0; i < value.as_array().size(); ++i) {
-      if (!value.as_array()[i].is_string()) return invalid("ports[" + std::to_string(i) + "]", "expected PORT/http or PORT/tcp");
+      if (!value.as_array()[i].is_string())
+        return invalid("ports[" + std::to_string(i) + "]", "expected PORT/http or PORT/tcp");
       texts.emplace_back(value.as_array()[i].as_string());
     }
   } else {
     return invalid("ports", "expected a list such as [\"8888/http\"], or one string");
   }
   std::vector<std::string> out;
-  for (const auto& port : TRY(parse_ports(texts, "ports"))) out.push_back(std::to_string(port.port) + (port.http ? "/http" : "/tcp"));
+  for (const auto& port : TRY(parse_ports(texts, "ports")))
+    out.push_back(std::to_string(port.port) + (port.http ? "/http" : "/tcp"));
   return out;
 }
 
@@ -72,7 +76,8 @@ Result<> check_env(const std::map<std::string, std::string>& env, const std::str
   if (env.size() > env_max) return invalid(field, "at most " + std::to_string(env_max) + " variables");
   for (const auto& [name, value] : env) {
     const auto at = field + "." + (name.empty() ? "\"\"" : name);
-    if (!is_variable_name(name)) return invalid(at, "a variable's name has letters, digits and '_' and does not begin with a digit");
+    if (!is_variable_name(name))
+      return invalid(at, "a variable's name has letters, digits and '_' and does not begin with a digit");
     if (value.size() > env_value_max) return invalid(at, "at most " + std::to_string(env_value_max) + " bytes");
     if (value.find('\0') != std::string::npos) return invalid(at, "a value holds no zero bytes");
   }
@@ -80,8 +85,9 @@ Result<> check_env(const std::map<std::string, std::string>& env, const std::str
 }
 
 Result<> check_mount(const std::string& path) {
-  if (path.size() < 2 || path.size() > 255 || path.front() != '/' || path.find("//") != std::string::npos || path.find(':') != std::string::npos ||
-      (path + "/").find("/../") != std::string::npos || (path + "/").find("/./") != std::string::npos)
+  if (path.size() < 2 || path.size() > 255 || path.front() != '/' || path.find("//") != std::string::npos ||
+      path.find(':') != std::string::npos || (path + "/").find("/../") != std::string::npos ||
+      (path + "/").find("/./") != std::string::npos)
     return invalid("volumeMountPath", "an absolute path such as /workspace");
   for (const char* taken : {"/proc", "/sys", "/dev", "/etc", "/bin", "/sbin", "/lib", "/usr"})
     if (path == taken || path.starts_with(std::string(taken) + "/"))
@@ -91,8 +97,10 @@ Result<> check_mount(const std::string& path) {
 
 Result<> check_cuda(const std::string& version, const std::string& field) {
   const auto dot = version.find('.');
-  const bool digits = !version.empty() && version.size() <= 6 && version.find_first_not_of("0123456789.") == std::string::npos;
-  if (!digits || dot == 0 || dot == std::string::npos || dot + 1 == version.size() || version.find('.', dot + 1) != std::string::npos)
+  const bool digits =
+      !version.empty() && version.size() <= 6 && version.find_first_not_of("0123456789.") == std::string::npos;
+  if (!digits || dot == 0 || dot == std::string::npos || dot + 1 == version.size() ||
+      version.find('.', dot + 1) != std::string::npos)
     return invalid(field, "a CUDA version such as 12.4");
   return {};
 }
@@ -138,7 +146,8 @@ Result<PodWish> wish_from(const CreatePod& input, const Seal& seal) {
   TRY(not_offered(input.containerRegistryAuthId, "containerRegistryAuthId"));
   TRY(not_offered(input.globalNetworking, "globalNetworking"));
   TRY(not_offered(input.interruptible, "interruptible"));
-  for (const auto& [value, field] : {std::pair{&input.gpuTypePriority, "gpuTypePriority"}, {&input.dataCenterPriority, "dataCenterPriority"},
+  for (const auto& [value, field] : {std::pair{&input.gpuTypePriority, "gpuTypePriority"},
+                                     {&input.dataCenterPriority, "dataCenterPriority"},
                                      {&input.cpuFlavorPriority, "cpuFlavorPriority"}})
     if (*value && **value != "availability" && **value != "custom") return invalid(field, "availability or custom");
   wish.cloud_type = input.cloudType.value_or("SECURE");
@@ -152,7 +161,7 @@ Result<PodWish> wish_from(const CreatePod& input, const Seal& seal) {
   main.name = "main";
   main.image = input.imageName.value_or("");
   if (!input.imageName) return fail(Reason::missing_field, {{"field", "imageName"}}, "imageName");
-  TRY(parse_image(main.image, "imageName"));
+  TRY(parse_image_reference(main.image, "imageName"));
   TRY(set_command(main, input.dockerEntrypoint, input.dockerStartCmd, input.dockerArgs));
   main.env = input.env.value_or(std::map<std::string, std::string>());
   TRY(check_env(main.env, "env"));
@@ -166,18 +175,20 @@ Result<PodWish> wish_from(const CreatePod& input, const Seal& seal) {
   wish.containers.push_back(std::move(main));
   std::set<std::string> names{"main"};
   const auto further = input.containers.value_or(std::vector<ContainerInput>());
-  if (further.size() + 1 > containers_max) return invalid("containers", "at most " + std::to_string(containers_max - 1));
+  if (further.size() + 1 > containers_max)
+    return invalid("containers", "at most " + std::to_string(containers_max - 1));
   for (std::size_t i = 0; i < further.size(); ++i) {
     const auto at = "containers[" + std::to_string(i) + "]";
     ContainerWish container;
     container.name = further[i].name;
     if (container.name.empty() || container.name.size() > 40 ||
-        container.name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") != std::string::npos || container.name.front() == '-' ||
-        container.name.back() == '-')
+        container.name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") != std::string::npos ||
+        container.name.front() == '-' || container.name.back() == '-')
       return invalid(at + ".name", "lower-case letters, digits and '-', at most 40");
-    if (!names.insert(container.name).second) return invalid(at + ".name", "\"" + container.name + "\" stands there twice");
+    if (!names.insert(container.name).second)
+      return invalid(at + ".name", "\"" + container.name + "\" stands there twice");
     container.image = further[i].imageName;
-    TRY(parse_image(container.image, at + ".imageName"));
+    TRY(parse_image_reference(container.image, at + ".imageName"));
     container.entrypoint = TRY(words(further[i].dockerEntrypoint, at + ".dockerEntrypoint"));
     container.command = TRY(words(further[i].dockerStartCmd, at + ".dockerStartCmd"));
     container.env = further[i].env.value_or(std::map<std::string, std::string>());
@@ -207,7 +218,8 @@ Result<PodWish> wish_from(const CreatePod& input, const Seal& seal) {
       wish.memory_gb = static_cast<int>(*input.minRAMPerGPU * std::max(wish.gpu_count, 1));
     }
   } else if (input.gpuCount.value_or(0) > 1 || !input.gpuTypeIds.value_or(std::vector<std::string>()).empty()) {
-    return invalid(input.gpuTypeIds && !input.gpuTypeIds->empty() ? "gpuTypeIds" : "gpuCount", "a CPU pod has no GPUs; leave it out or use computeType GPU");
+    return invalid(input.gpuTypeIds && !input.gpuTypeIds->empty() ? "gpuTypeIds" : "gpuCount",
+                   "a CPU pod has no GPUs; leave it out or use computeType GPU");
   }
   if (!gpu || wish.gpu_count == 0) {
     if (input.vcpuCount) {
@@ -225,7 +237,8 @@ Result<PodWish> wish_from(const CreatePod& input, const Seal& seal) {
   }
   wish.cuda_allowed = input.allowedCudaVersions.value_or(std::vector<std::string>());
   if (wish.cuda_allowed.size() > 50) return invalid("allowedCudaVersions", "at most 50");
-  for (std::size_t i = 0; i < wish.cuda_allowed.size(); ++i) TRY(check_cuda(wish.cuda_allowed[i], "allowedCudaVersions[" + std::to_string(i) + "]"));
+  for (std::size_t i = 0; i < wish.cuda_allowed.size(); ++i)
+    TRY(check_cuda(wish.cuda_allowed[i], "allowedCudaVersions[" + std::to_string(i) + "]"));
 
   wish.container_disk_gb = input.containerDiskInGb.value_or(50);
   TRY(within("containerDiskInGb", wish.container_disk_gb, 1, disk_gb_max));
@@ -251,7 +264,7 @@ Result<WishChange> changed(const PodWish& before, const UpdatePod& input) {
   TRY(not_offered(input.globalNetworking, "globalNetworking"));
   TRY(not_offered(input.containerRegistryAuthId, "containerRegistryAuthId"));
   if (input.imageName) {
-    TRY(parse_image(*input.imageName, "imageName"));
+    TRY(parse_image_reference(*input.imageName, "imageName"));
     main.image = *input.imageName;
   }
   TRY(set_command(main, input.dockerEntrypoint, input.dockerStartCmd, input.dockerArgs));
@@ -267,7 +280,8 @@ Result<WishChange> changed(const PodWish& before, const UpdatePod& input) {
   if (input.volumeInGb) {
     TRY(within("volumeInGb", *input.volumeInGb, 0, disk_gb_max));
     if (*input.volumeInGb < before.volume_gb)
-      return invalid("volumeInGb", "a volume may grow but not shrink; it has " + std::to_string(before.volume_gb) + " GB");
+      return invalid("volumeInGb",
+                     "a volume may grow but not shrink; it has " + std::to_string(before.volume_gb) + " GB");
     wish.volume_gb = *input.volumeInGb;
   }
   if (input.volumeMountPath) {
@@ -289,7 +303,8 @@ PodWish wish_from_text(const std::string& text) {
   return std::move(*wish);
 }
 
-scheduler::Request request_for(const PodId& pod, const PodWish& wish, bool zero_gpu, const std::optional<HostId>& bound_to) {
+scheduler::Request request_for(const PodId& pod, const PodWish& wish, bool zero_gpu,
+                               const std::optional<HostId>& bound_to) {
   scheduler::Request request;
   request.pod = pod;
   request.gpu_count = zero_gpu ? 0 : wish.gpu_count;

@@ -23,28 +23,31 @@ struct ContainerWish {
   std::map<std::string, std::string> env;
   std::string registry_user, registry_password_sealed;  // sealed with the installation's key
 };
-BOOST_DESCRIBE_STRUCT(ContainerWish, (), (name, image, entrypoint, command, env, registry_user, registry_password_sealed))
+BOOST_DESCRIBE_STRUCT(ContainerWish, (),
+                      (name, image, entrypoint, command, env, registry_user, registry_password_sealed))
 
 struct PodWish {
   std::vector<ContainerWish> containers;  // at least one; the first is the main one
   std::vector<std::string> ports;         // as given, checked
   int gpu_count = 0;
-  std::vector<std::string> gpu_types;     // empty: any
+  std::vector<std::string> gpu_types;  // empty: any
   bool gpu_types_in_order = false;
   int gpu_memory_gb_min = 0;
-  std::optional<double> vcpus;            // of the whole pod
-  std::optional<int> memory_gb;           // of the whole pod
+  std::optional<double> vcpus;   // of the whole pod
+  std::optional<int> memory_gb;  // of the whole pod
   int container_disk_gb = 50, volume_gb = 0;
   std::string volume_path = "/workspace";
-  double shm_gb = 0;                      // 0: half of the pod's memory
+  double shm_gb = 0;  // 0: half of the pod's memory
   link::RestartPolicy restart = link::RestartPolicy::always;
   std::optional<std::string> cuda_min;
   std::vector<std::string> cuda_allowed;
   std::string cloud_type = "SECURE";
   bool locked = false;
 };
-BOOST_DESCRIBE_STRUCT(PodWish, (), (containers, ports, gpu_count, gpu_types, gpu_types_in_order, gpu_memory_gb_min, vcpus, memory_gb,
-                                    container_disk_gb, volume_gb, volume_path, shm_gb, restart, cuda_min, cuda_allowed, cloud_type, locked))
+BOOST_DESCRIBE_STRUCT(PodWish, (),
+                      (containers, ports, gpu_count, gpu_types, gpu_types_in_order, gpu_memory_gb_min, vcpus, memory_gb,
+                       container_disk_gb, volume_gb, volume_path, shm_gb, restart, cuda_min, cuda_allowed, cloud_type,
+                       locked))
 
 using Seal = std::function<std::string(const std::string& plain)>;
 
@@ -63,6 +66,7 @@ std::string wish_to_text(const PodWish& wish);
 PodWish wish_from_text(const std::string& text);  // of the database; throws DbError when it is not one
 
 // What the scheduler is asked for this wish. `zero_gpu`: it is started to reach its data only.
-scheduler::Request request_for(const PodId& pod, const PodWish& wish, bool zero_gpu, const std::optional<HostId>& bound_to);
+scheduler::Request request_for(const PodId& pod, const PodWish& wish, bool zero_gpu,
+                               const std::optional<HostId>& bound_to);
 
 }  // namespace gyre

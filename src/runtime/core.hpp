@@ -5,8 +5,8 @@
 #pragma once
 
 #include <deque>
-#include <memory>
 #include <functional>
+#include <memory>
 #include <string_view>
 #include <vector>
 
@@ -34,7 +34,8 @@ class Core {
   // Within a task: runs once the task's changes are durable; dropped if they are rolled back.
   void after_commit(std::function<void()> effect);
 
-  // Within a task: a savepoint around `work`, which returns a Result; an error or exception undoes its rows and effects.
+  // Within a task: a savepoint around `work`, which returns a Result; an error or exception undoes its rows and
+  // effects.
   template <class Work>
   auto transact(Work&& work) -> decltype(work()) {
     const auto effects_before = effects_.size();

@@ -19,7 +19,9 @@ constexpr double shared_part = 0.9;
 constexpr double rescue_vcpus_max = 2.0;
 constexpr std::int64_t rescue_memory_min = 250'000'000, rescue_memory_max = 4'000'000'000;
 
-std::string in_gb(std::int64_t bytes) { return std::to_string(static_cast<std::int64_t>(static_cast<double>(bytes) / gb)); }
+std::string in_gb(std::int64_t bytes) {
+  return std::to_string(static_cast<std::int64_t>(static_cast<double>(bytes) / gb));
+}
 
 std::string plain(double value) {
   auto text = std::to_string(std::round(value * 10) / 10);
@@ -72,13 +74,16 @@ Examined examine(const Request& request, const Host& host, const std::set<std::s
   if (!host.engine_up) return refuse(Reason::host_engine_down);
   if (request.gpu_count > 0) {
     if (request.cuda_min && !version_at_least(host.cuda_version, *request.cuda_min))
-      return refuse(Reason::cuda_too_old, {{"has", host.cuda_version.empty() ? "-" : host.cuda_version}, {"needed", *request.cuda_min}});
+      return refuse(Reason::cuda_too_old,
+                    {{"has", host.cuda_version.empty() ? "-" : host.cuda_version}, {"needed", *request.cuda_min}});
     if (!request.cuda_allowed.empty() &&
         std::none_of(request.cuda_allowed.begin(), request.cuda_allowed.end(),
                      [&](const auto& allowed) { return version_at_least(host.cuda_version, allowed); }))
-      return refuse(Reason::cuda_too_old, {{"has", host.cuda_version.empty() ? "-" : host.cuda_version},
-                                           {"needed", *std::min_element(request.cuda_allowed.begin(), request.cuda_allowed.end(),
-                                                                        [](const auto& a, const auto& b) { return !version_at_least(a, b); })}});
+      return refuse(
+          Reason::cuda_too_old,
+          {{"has", host.cuda_version.empty() ? "-" : host.cuda_version},
+           {"needed", *std::min_element(request.cuda_allowed.begin(), request.cuda_allowed.end(),
+                                        [](const auto& a, const auto& b) { return !version_at_least(a, b); })}});
   }
   if (host.disk_free < request.disk_bytes)
     return refuse(Reason::disk_too_little, {{"free", in_gb(host.disk_free)}, {"needed", in_gb(request.disk_bytes)}});
@@ -88,7 +93,8 @@ Examined examine(const Request& request, const Host& host, const std::set<std::s
   const double part = shared_part * request.gpu_count / gpus_total;
   double vcpus = request.vcpus.value_or(request.gpu_count > 0 ? host.vcpus * part : 2.0);
   auto memory = request.memory_bytes.value_or(
-      request.gpu_count > 0 ? static_cast<std::int64_t>(static_cast<double>(host.memory_bytes) * part) : std::int64_t{4'000'000'000});
+      request.gpu_count > 0 ? static_cast<std::int64_t>(static_cast<double>(host.memory_bytes) * part)
+                            : std::int64_t{4'000'000'000});
   if (request.gpu_count > 0) {  // an unstated share gives way to what pods without GPUs have taken already
     if (!request.vcpus && host.vcpus_free >= share_min_vcpus) vcpus = std::min(vcpus, host.vcpus_free);
     if (!request.memory_bytes && host.memory_free > 0) memory = std::min(memory, host.memory_free);
@@ -102,10 +108,12 @@ Examined examine(const Request& request, const Host& host, const std::set<std::s
   constexpr double rounding = 1e-6;
   const auto resources = [&]() -> Examined {
     if (host.vcpus_free + rounding < vcpus)
-      return refuse(Reason::vcpu_too_few, {{"free", plain(host.vcpus_free)}, {"total", plain(host.vcpus)}, {"needed", plain(vcpus)}});
+      return refuse(Reason::vcpu_too_few,
+                    {{"free", plain(host.vcpus_free)}, {"total", plain(host.vcpus)}, {"needed", plain(vcpus)}});
     if (host.memory_free < memory)
-      return refuse(Reason::memory_too_little,
-                    {{"free", in_gb(host.memory_free)}, {"total", in_gb(host.memory_bytes)}, {"needed", in_gb(memory)}});
+      return refuse(
+          Reason::memory_too_little,
+          {{"free", in_gb(host.memory_free)}, {"total", in_gb(host.memory_bytes)}, {"needed", in_gb(memory)}});
     return {Candidate{}, {}, {}};
   };
 
@@ -134,11 +142,14 @@ Examined examine(const Request& request, const Host& host, const std::set<std::s
       if (gpu.free) free.push_back(&gpu);
     }
     if (total == 0) {
-      nearest = refuse(Reason::gpu_memory_too_small, {{"has", in_gb(memory_of_type)}, {"needed", in_gb(request.gpu_memory_min)}});
+      nearest = refuse(Reason::gpu_memory_too_small,
+                       {{"has", in_gb(memory_of_type)}, {"needed", in_gb(request.gpu_memory_min)}});
       continue;
     }
     if (free.size() < static_cast<std::size_t>(request.gpu_count)) {
-      nearest = refuse(Reason::gpu_too_few, {{"free", std::to_string(free.size())}, {"total", std::to_string(total)}, {"type", type},
+      nearest = refuse(Reason::gpu_too_few, {{"free", std::to_string(free.size())},
+                                             {"total", std::to_string(total)},
+                                             {"type", type},
                                              {"needed", std::to_string(request.gpu_count)}});
       continue;
     }
@@ -154,9 +165,12 @@ Examined examine(const Request& request, const Host& host, const std::set<std::s
     for (int i = 0; i < request.gpu_count; ++i) placement.gpus.push_back(free[static_cast<std::size_t>(i)]->uuid);
     std::size_t rank = 0;
     if (request.types_in_order)
-      rank = static_cast<std::size_t>(std::find(request.gpu_types.begin(), request.gpu_types.end(), type) - request.gpu_types.begin());
-    Candidate candidate{std::move(placement), type,
-                        {rank, static_cast<std::int64_t>(free.size()) - request.gpu_count, memory_of_type, host.vcpus_free}};
+      rank = static_cast<std::size_t>(std::find(request.gpu_types.begin(), request.gpu_types.end(), type) -
+                                      request.gpu_types.begin());
+    Candidate candidate{
+        std::move(placement),
+        type,
+        {rank, static_cast<std::int64_t>(free.size()) - request.gpu_count, memory_of_type, host.vcpus_free}};
     if (!best || candidate.cost < best->cost) best = std::move(candidate);
   }
   if (best) return {std::move(best), {}, {}};
@@ -174,7 +188,8 @@ Verdict fit_with(const Request& request, const std::vector<Host>& hosts, const s
       continue;
     }
     verdict.possible = true;
-    if (!best || std::tie(examined.candidate->cost, examined.candidate->placement.host) < std::tie(best->cost, best->placement.host))
+    if (!best || std::tie(examined.candidate->cost, examined.candidate->placement.host) <
+                     std::tie(best->cost, best->placement.host))
       best = std::move(examined.candidate);
   }
   if (best) verdict.placement = std::move(best->placement);

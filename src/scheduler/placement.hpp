@@ -1,6 +1,7 @@
-// Which host, and which of its GPUs, a pod gets. Pure: a snapshot in, a verdict with reasons out; no clock, no database.
-// All or nothing: a pod gets all its GPUs, of one type, on one host, or waits. The queue is first come, first served
-// within a pool (a GPU type, or the hosts for pods without GPUs): nobody overtakes a pod that could run once others end.
+// Which host, and which of its GPUs, a pod gets. Pure: a snapshot in, a verdict with reasons out; no clock, no
+// database. All or nothing: a pod gets all its GPUs, of one type, on one host, or waits. The queue is first come, first
+// served within a pool (a GPU type, or the hosts for pods without GPUs): nobody overtakes a pod that could run once
+// others end.
 #pragma once
 
 #include <cstdint>
@@ -23,8 +24,8 @@ struct Host {
   HostId id;
   std::string name;
   bool online = true;
-  bool listed = true;        // takes new pods
-  std::string state_text;    // for the reason when it does not
+  bool listed = true;      // takes new pods
+  std::string state_text;  // for the reason when it does not
   bool engine_up = true;
   std::string cuda_version;  // highest supported, "12.2"; empty: no NVIDIA driver
   std::vector<Gpu> gpus;
@@ -36,12 +37,12 @@ struct Host {
 struct Request {
   PodId pod;
   int gpu_count = 0;
-  std::vector<std::string> gpu_types;     // acceptable ones; empty: any
-  bool types_in_order = false;            // the first that fits, else the one with the tightest fit
-  std::int64_t gpu_memory_min = 0;        // bytes per GPU
-  std::optional<double> vcpus;            // absent: the even share of the GPUs given, or 2 without GPUs
+  std::vector<std::string> gpu_types;        // acceptable ones; empty: any
+  bool types_in_order = false;               // the first that fits, else the one with the tightest fit
+  std::int64_t gpu_memory_min = 0;           // bytes per GPU
+  std::optional<double> vcpus;               // absent: the even share of the GPUs given, or 2 without GPUs
   std::optional<std::int64_t> memory_bytes;  // absent: the even share, or 4 GB without GPUs
-  std::int64_t disk_bytes = 0;            // container disk and local volume together
+  std::int64_t disk_bytes = 0;               // container disk and local volume together
   std::optional<std::string> cuda_min;
   std::vector<std::string> cuda_allowed;  // one of these must be supported; empty: any
   std::optional<HostId> bound_to;         // where its local volume is

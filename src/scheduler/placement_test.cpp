@@ -36,7 +36,8 @@ Reason only_reason(const Verdict& verdict) {
 }
 
 TEST(Placement, TheTightestHostIsChosenSoThatLargeGapsStayWhole) {
-  const auto verdict = fit(wants("p", 2), {host("h1", "NVIDIA A40", 8), host("h2", "NVIDIA A40", 4, 2), host("h3", "NVIDIA A40", 4)});
+  const auto verdict =
+      fit(wants("p", 2), {host("h1", "NVIDIA A40", 8), host("h2", "NVIDIA A40", 4, 2), host("h3", "NVIDIA A40", 4)});
   ASSERT_TRUE(verdict.placement);
   EXPECT_EQ(verdict.placement->host, HostId("h2"));
   EXPECT_EQ(verdict.placement->gpus.size(), 2u);
@@ -136,7 +137,9 @@ TEST(Queue, APodThatNoHostCouldEverTakeStopsNobody) {
 TEST(QueueProperty, NothingIsGivenTwiceAndNobodyOvertakes) {
   for (unsigned seed = 0; seed < 2000; ++seed) {
     std::mt19937 dice(seed);
-    const auto pick = [&](int low, int high) { return low + static_cast<int>(dice() % static_cast<unsigned>(high - low + 1)); };
+    const auto pick = [&](int low, int high) {
+      return low + static_cast<int>(dice() % static_cast<unsigned>(high - low + 1));
+    };
     const std::vector<std::string> types{"A", "B", "C"};
     std::vector<Host> hosts;
     for (int h = pick(0, 5); h > 0; --h) {
@@ -163,20 +166,23 @@ TEST(QueueProperty, NothingIsGivenTwiceAndNobodyOvertakes) {
         continue;
       }
       EXPECT_EQ(placement->gpus.size(), static_cast<std::size_t>(queue[i].gpu_count));
-      const auto& at = *std::find_if(hosts.begin(), hosts.end(), [&](const auto& h) { return h.id == placement->host; });
+      const auto& at =
+          *std::find_if(hosts.begin(), hosts.end(), [&](const auto& h) { return h.id == placement->host; });
       EXPECT_TRUE(at.online && at.listed) << "seed " << seed;
       for (const auto& uuid : placement->gpus) {
         EXPECT_TRUE(given.insert(uuid).second) << "seed " << seed << ": " << uuid << " given twice";
         const auto& gpu = *std::find_if(at.gpus.begin(), at.gpus.end(), [&](const auto& g) { return g.uuid == uuid; });
         EXPECT_TRUE(gpu.free) << "seed " << seed;
         if (!queue[i].gpu_types.empty()) {
-          EXPECT_NE(std::find(queue[i].gpu_types.begin(), queue[i].gpu_types.end(), gpu.type_id), queue[i].gpu_types.end());
+          EXPECT_NE(std::find(queue[i].gpu_types.begin(), queue[i].gpu_types.end(), gpu.type_id),
+                    queue[i].gpu_types.end());
         }
         // No earlier pod that could run one day waits for this type.
         for (std::size_t earlier = 0; earlier < i; ++earlier) {
           if (verdicts[earlier].placement || !verdicts[earlier].possible) continue;
           const auto pools = pools_of(queue[earlier], hosts);
-          EXPECT_EQ(std::find(pools.begin(), pools.end(), gpu.type_id), pools.end()) << "seed " << seed << ": overtaken";
+          EXPECT_EQ(std::find(pools.begin(), pools.end(), gpu.type_id), pools.end())
+              << "seed " << seed << ": overtaken";
         }
       }
       vcpus[placement->host] += placement->vcpus;

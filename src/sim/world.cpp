@@ -20,7 +20,8 @@ const std::string installation_key(32, 's');  // the simulated installation's ke
 class Gpus final : public engine::GpuProbe {
  public:
   Gpus(const std::string& host, int count, const std::string& type) {
-    for (int i = 0; i < count; ++i) list_.push_back({"GPU-" + host + "-" + std::to_string(i), i, type, 48'000'000'000, "", false});
+    for (int i = 0; i < count; ++i)
+      list_.push_back({"GPU-" + host + "-" + std::to_string(i), i, type, 48'000'000'000, "", false});
   }
   std::vector<engine::Gpu> gpus() override { return list_; }
   std::vector<engine::GpuReading> read() override { return {}; }
@@ -34,8 +35,12 @@ class Gpus final : public engine::GpuProbe {
 
 struct World::Machine {
   Machine(World& in, std::string called, HostOptions wanted)
-      : world(in), name(std::move(called)), options(wanted), gpus(name, wanted.gpus, wanted.gpu_type),
-        engine(in.runtime, in.registry), journal(db::open("sqlite::memory:")) {}
+      : world(in),
+        name(std::move(called)),
+        options(wanted),
+        gpus(name, wanted.gpus, wanted.gpu_type),
+        engine(in.runtime, in.registry),
+        journal(db::open("sqlite::memory:")) {}
 
   World& world;
   std::string name;
@@ -79,8 +84,14 @@ class World::ServerEnd final : public link::AgentLink {
 
 struct World::Server {
   explicit Server(World& in)
-      : world(in), core(in.runtime, *in.db_), events(core), feed(core, events), link(in), hosts(core, events, link, fleet_config()),
-        accounts(core, {.password_cost = {.passes = 1, .memory_bytes = 8192}}), pods(core, events, hosts, link, pod_config()),
+      : world(in),
+        core(in.runtime, *in.db_),
+        events(core),
+        feed(core, events),
+        link(in),
+        hosts(core, events, link, fleet_config()),
+        accounts(core, {.password_cost = {.passes = 1, .memory_bytes = 8192}}),
+        pods(core, events, hosts, link, pod_config()),
         router(core, [this](const http::Request& request) { return accounts.authenticate(request); }) {
     router.add(pod_routes(pods, hosts, events, json::UnknownKeys::refuse));
     router.add(host_routes(hosts, json::UnknownKeys::refuse, "http://sim", "CA", {"sim:1"}));
@@ -98,7 +109,9 @@ struct World::Server {
   }
   PodConfig pod_config() {
     PodConfig config;
-    config.make_key = [this](const WorkspaceId& w, const AccountId& a, const PodId& p) { return accounts.make_pod_key(w, a, p); };
+    config.make_key = [this](const WorkspaceId& w, const AccountId& a, const PodId& p) {
+      return accounts.make_pod_key(w, a, p);
+    };
     config.revoke_keys = [this](const PodId& pod) { accounts.revoke_pod_keys(pod); };
     config.seal = [this](const std::string& plain) { return seal(installation_key, core.random().bytes(24), plain); };
     config.unseal = [](const std::string& sealed) { return unseal(installation_key, sealed).value(); };
@@ -153,7 +166,8 @@ World::World(std::uint64_t seed, LinkFaults faults)
   CHECK(!admin_key_.empty());
 }
 
-// The agents and the server go first: what they still wait for in the runtime must find them gone, not destroyed halfway.
+// The agents and the server go first: what they still wait for in the runtime must find them gone, not destroyed
+// halfway.
 World::~World() {
   for (auto& machine : machines_) machine->agent.reset();
   server_.reset();
@@ -162,7 +176,9 @@ World::~World() {
 void World::deliver(std::function<void()> arrive) {
   const auto once = [&](const std::function<void()>& message) {
     if (dice.chance(faults_.drop)) return;
-    runtime.after(Duration(static_cast<std::int64_t>(dice.below(static_cast<std::uint64_t>(faults_.latency_max.count()) + 1))), message);
+    runtime.after(
+        Duration(static_cast<std::int64_t>(dice.below(static_cast<std::uint64_t>(faults_.latency_max.count()) + 1))),
+        message);
   };
   once(arrive);
   if (dice.chance(faults_.duplicate)) once(arrive);
@@ -190,8 +206,9 @@ HostId World::add_host(const std::string& name, HostOptions options) {
   const auto token = call(http::Method::post, "/v1/hosts/tokens", "{}");
   EXPECT_EQ(token.status, 201) << token.body;
   const auto secret = boost::json::parse(token.body).as_object()["token"];
-  const auto joined = call(http::Method::post, "/v1/hosts/join",
-                           boost::json::serialize(boost::json::object{{"token", secret}, {"csr", "csr of " + name}, {"hostname", name}}));
+  const auto joined = call(
+      http::Method::post, "/v1/hosts/join",
+      boost::json::serialize(boost::json::object{{"token", secret}, {"csr", "csr of " + name}, {"hostname", name}}));
   EXPECT_EQ(joined.status, 201) << joined.body;
   made->id = HostId(std::string(boost::json::parse(joined.body).as_object()["hostId"].as_string()));
   made->end = std::make_unique<AgentEnd>(*this, *made);
@@ -213,7 +230,9 @@ void World::start_agent(Machine& at) {
   config.facts.memory_bytes = at.options.memory_bytes;
   config.facts.disk_bytes = at.options.disk_bytes;
   agent::HostTools tools;
-  tools.free_port = [&at](const std::string&) { return at.next_port > 60'000 ? at.next_port = 20'000 : at.next_port++; };
+  tools.free_port = [&at](const std::string&) {
+    return at.next_port > 60'000 ? at.next_port = 20'000 : at.next_port++;
+  };
   tools.accepts = [&at](const std::string&, int port) { return at.engine.accepts(port); };
   tools.disk_free_bytes = [&at] { return at.options.disk_bytes; };
   at.agent = std::make_unique<agent::Agent>(runtime, at.engine, at.gpus, *at.journal, config, std::move(tools));
@@ -251,7 +270,9 @@ void World::crash_server() {
 void World::restart_server() {
   CHECK(!server_);
   server_ = std::make_unique<Server>(*this);
-  for (auto& at : machines_) runtime.after(Duration(static_cast<std::int64_t>(1000 + dice.below(4000))), [this, at = at.get()] { connect(*at); });
+  for (auto& at : machines_)
+    runtime.after(Duration(static_cast<std::int64_t>(1000 + dice.below(4000))),
+                  [this, at = at.get()] { connect(*at); });
 }
 
 void World::crash_agent(const HostId& host) {
@@ -313,7 +334,8 @@ void World::heal() {
   }
 }
 
-http::Response World::call(http::Method method, const std::string& target, const std::string& body, const std::string& key) {
+http::Response World::call(http::Method method, const std::string& target, const std::string& body,
+                           const std::string& key) {
   if (!server_) return {.status = 0};
   http::Request request;
   request.method = method;
@@ -339,8 +361,9 @@ http::Response World::call(http::Method method, const std::string& target, const
 }
 
 std::string World::new_key(Scope scope) {
-  const auto made = call(http::Method::post, "/v1/apikeys",
-                         std::string(R"({"name":"k","scope":")") + (scope == Scope::read ? "READ" : "READ_WRITE") + "\"}");
+  const auto made =
+      call(http::Method::post, "/v1/apikeys",
+           std::string(R"({"name":"k","scope":")") + (scope == Scope::read ? "READ" : "READ_WRITE") + "\"}");
   EXPECT_EQ(made.status, 201) << made.body;
   return std::string(boost::json::parse(made.body).as_object()["key"].as_string());
 }
@@ -350,9 +373,15 @@ std::string World::stranger_key() {
   auto& server = *server_;
   server.core.post("another person", [&] {
     const auto at = server.core.now();
-    database().exec("INSERT INTO accounts (id, name, is_operator, status, created_at) VALUES ('stranger', 'stranger', 0, 'active', $1)", at);
-    database().exec("INSERT INTO workspaces (id, kind, name, created_at) VALUES ('elsewhere', 'personal', 'elsewhere', $1)", at);
-    database().exec("INSERT INTO memberships (workspace, account, role, created_at) VALUES ('elsewhere', 'stranger', 'admin', $1)", at);
+    database().exec(
+        "INSERT INTO accounts (id, name, is_operator, status, created_at) VALUES ('stranger', 'stranger', 0, 'active', "
+        "$1)",
+        at);
+    database().exec(
+        "INSERT INTO workspaces (id, kind, name, created_at) VALUES ('elsewhere', 'personal', 'elsewhere', $1)", at);
+    database().exec(
+        "INSERT INTO memberships (workspace, account, role, created_at) VALUES ('elsewhere', 'stranger', 'admin', $1)",
+        at);
     Caller caller{AccountId("stranger"), WorkspaceId("elsewhere"), Scope::read_write, false, {}, {}, {}};
     secret = server.accounts.make_api_key(caller, "k", Scope::read_write)->secret;
   });
@@ -364,7 +393,8 @@ std::set<std::pair<std::string, std::string>> World::running_pods() const {
   std::set<std::pair<std::string, std::string>> out;
   for (const auto& at : machines_)
     for (const auto& container : at->engine.running())
-      if (const auto pod = container.labels.find("gyre.pod"); pod != container.labels.end()) out.insert({pod->second, at->id.str()});
+      if (const auto pod = container.labels.find("gyre.pod"); pod != container.labels.end())
+        out.insert({pod->second, at->id.str()});
   return out;
 }
 
@@ -391,7 +421,9 @@ void World::check() {
       auto& highest = run_of[pod_id];
       EXPECT_GE(number, highest) << where << "pod " << pod_id << " was started by an order of an old generation";
       highest = std::max(highest, static_cast<std::int64_t>(number));
-      if (run.end != engine::FakeEnd::stopped && run.end != engine::FakeEnd::killed && run.end != engine::FakeEnd::removed) continue;
+      if (run.end != engine::FakeEnd::stopped && run.end != engine::FakeEnd::killed &&
+          run.end != engine::FakeEnd::removed)
+        continue;
       auto row = table.find(pod_id);
       if (row == table.end()) {
         const auto found = PodStore(*db_).find(PodId(pod_id));
@@ -404,19 +436,23 @@ void World::check() {
       const auto& pod = row->second;
       const bool wanted = ordered(pod.state) == link::Desired::running && pod.run == number && pod.host == at->id;
       // Companions of a container that died are started again with it.
-      const bool companion = wanted && std::any_of(at->engine.history().begin(), at->engine.history().end(), [&](const auto& other) {
-        return other.labels.at("gyre.pod") == pod_id && other.labels.at("gyre.run") == run.labels.at("gyre.run") && other.ended &&
-               *other.ended <= *run.ended && other.end != engine::FakeEnd::stopped && other.end != engine::FakeEnd::killed;
-      });
-      EXPECT_TRUE(!wanted || companion) << where << "a healthy container of pod " << pod_id << " (run " << number << ", " << enum_text(run.end)
-                                        << ") was ended without an order; the pod is " << enum_text(pod.state);
+      const bool companion =
+          wanted && std::any_of(at->engine.history().begin(), at->engine.history().end(), [&](const auto& other) {
+            return other.labels.at("gyre.pod") == pod_id && other.labels.at("gyre.run") == run.labels.at("gyre.run") &&
+                   other.ended && *other.ended <= *run.ended && other.end != engine::FakeEnd::stopped &&
+                   other.end != engine::FakeEnd::killed;
+          });
+      EXPECT_TRUE(!wanted || companion) << where << "a healthy container of pod " << pod_id << " (run " << number
+                                        << ", " << enum_text(run.end) << ") was ended without an order; the pod is "
+                                        << enum_text(pod.state);
     }
   }
   // The table agrees with itself.
   const auto twice = db_->all<std::string>("SELECT pod FROM allocations GROUP BY pod HAVING COUNT(*) > 1");
   EXPECT_TRUE(twice.empty()) << where << "two allocations of one pod";
-  for (const auto& pod : db_->all<std::string>(
-           "SELECT g.pod FROM host_gpus g JOIN pods p ON p.id = g.pod WHERE p.state IN ('queued','stopped','failed','deleted') OR p.host <> g.host"))
+  for (const auto& pod :
+       db_->all<std::string>("SELECT g.pod FROM host_gpus g JOIN pods p ON p.id = g.pod WHERE p.state IN "
+                             "('queued','stopped','failed','deleted') OR p.host <> g.host"))
     ADD_FAILURE() << where << "pod " << pod << " holds a GPU and should not";
   // A pod holds its GPUs from its placement until its agent has said that its containers are gone.
   for (const auto& pod : db_->all<std::string>("SELECT id FROM pods WHERE state <> 'deleted'")) {
@@ -424,7 +460,8 @@ void World::check() {
     const auto wish = wish_from_text(row->wish);
     const auto held = db_->value<int>("SELECT COUNT(*) FROM host_gpus WHERE pod = $1", pod);
     if (row->state == PodState::deleting) continue;  // deleted while it was stopped: it holds none
-    EXPECT_EQ(held, holds_shares(row->state) && !row->zero_gpu ? wish.gpu_count : 0) << where << "GPUs of pod " << pod << ", which is " << enum_text(row->state);
+    EXPECT_EQ(held, holds_shares(row->state) && !row->zero_gpu ? wish.gpu_count : 0)
+        << where << "GPUs of pod " << pod << ", which is " << enum_text(row->state);
   }
   const auto over = db_->all<std::string>(
       "SELECT h.id FROM hosts h JOIN allocations a ON a.host = h.id GROUP BY h.id, h.cpus, h.memory_bytes "

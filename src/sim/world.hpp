@@ -52,7 +52,8 @@ class World {
 
   // A request with the administrator's key (or another), answered when its transaction is durable. Status 0: the server
   // is down. The world goes on only as long as the answer takes.
-  http::Response call(http::Method method, const std::string& target, const std::string& body = {}, const std::string& key = {});
+  http::Response call(http::Method method, const std::string& target, const std::string& body = {},
+                      const std::string& key = {});
   std::string new_key(Scope scope);  // of the administrator's workspace
   // A key of another person in a workspace of their own.
   std::string stranger_key();
@@ -61,7 +62,7 @@ class World {
 
   // ---- what can go wrong ----
   void set_link_faults(LinkFaults faults) { faults_ = faults; }
-  void crash_server();          // and start it again with restart_server
+  void crash_server();  // and start it again with restart_server
   void restart_server();
   bool server_is_up() const { return server_ != nullptr; }
   void crash_agent(const HostId& host);
@@ -69,7 +70,8 @@ class World {
   bool agent_is_up(const HostId& host) const;
   void cut_link(const HostId& host, bool cut);  // the network between server and host
   void lose_journal(const HostId& host);        // the agent's disk was wiped; takes effect at its next start
-  void reboot_host(const HostId& host, Duration away);  // power loss: containers die, the agent comes back with the machine
+  void reboot_host(const HostId& host,
+                   Duration away);  // power loss: containers die, the agent comes back with the machine
   engine::FakeEngine& engine(const HostId& host);
   // The test killed or crashed this container itself: it may end without an order.
   void crash_container(const HostId& host, const std::string& container, int exit_code);

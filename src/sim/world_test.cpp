@@ -41,14 +41,17 @@ class WorldTest : public testing::Test {
     ADD_FAILURE() << "no container of " << id << " runs";
     return {};
   }
-  int verb(const std::string& id, const std::string& what) { return world.call(Method::post, "/v1/pods/" + id + "/" + what).status; }
+  int verb(const std::string& id, const std::string& what) {
+    return world.call(Method::post, "/v1/pods/" + id + "/" + what).status;
+  }
   void TearDown() override { world.check(); }
 };
 
 TEST_F(WorldTest, ACreatedPodRunsOnAHostThatFits) {
   image("team/train:1");
   world.add_host("h1");
-  const auto id = create(R"({"name":"train","imageName":"team/train:1","gpuCount":2,"gpuTypeIds":["NVIDIA A40"],"env":{"A":"1"}})");
+  const auto id =
+      create(R"({"name":"train","imageName":"team/train:1","gpuCount":2,"gpuTypeIds":["NVIDIA A40"],"env":{"A":"1"}})");
   world.run_for(20s);
   const auto shown = pod(id);
   EXPECT_EQ(text(shown, "status"), "running");
@@ -166,7 +169,8 @@ TEST_F(WorldTest, TheQueueIsFirstComeFirstServed) {
   for (int i = 0; i < 4; ++i) ids.push_back(create(R"({"imageName":"team/train:1","volumeInGb":0})"));
   for (std::size_t i = 0; i < ids.size(); ++i) {
     world.run_for(20s);
-    for (std::size_t j = i; j < ids.size(); ++j) EXPECT_EQ(status(ids[j]), j == i ? "running" : "queued") << i << " " << j;
+    for (std::size_t j = i; j < ids.size(); ++j)
+      EXPECT_EQ(status(ids[j]), j == i ? "running" : "queued") << i << " " << j;
     EXPECT_EQ(world.call(Method::del, "/v1/pods/" + ids[i]).status, 204);
   }
 }
@@ -178,7 +182,8 @@ TEST_F(WorldTest, ADryRunSaysWhereAndMakesNothing) {
   EXPECT_TRUE(run.at("fits").as_bool());
   EXPECT_EQ(text(run, "hostName"), "h1");
   EXPECT_EQ(world.call(Method::get, "/v1/pods").body, "[]");
-  const auto no = json_of(world.call(Method::post, "/v1/pods?dryRun=true", R"({"imageName":"team/train:1","gpuCount":9})"));
+  const auto no =
+      json_of(world.call(Method::post, "/v1/pods?dryRun=true", R"({"imageName":"team/train:1","gpuCount":9})"));
   EXPECT_FALSE(no.at("fits").as_bool());
 }
 
@@ -413,7 +418,8 @@ TEST_F(WorldTest, APodOfTwoContainersIsOneThing) {
   image("team/web:1");
   image("team/side:1");
   const auto host = world.add_host("h1");
-  const auto id = create(R"({"imageName":"team/web:1","ports":["8000/http"],"containers":[{"name":"side","imageName":"team/side:1"}]})");
+  const auto id = create(
+      R"({"imageName":"team/web:1","ports":["8000/http"],"containers":[{"name":"side","imageName":"team/side:1"}]})");
   world.run_for(20s);
   EXPECT_EQ(status(id), "running");
   EXPECT_EQ(pod(id).at("containers").as_array().size(), 2u);
@@ -438,12 +444,14 @@ TEST_F(WorldTest, WhatHappenedToAPodCanBeRead) {
     kinds.push_back(text(event.as_object(), "kind"));
     EXPECT_TRUE(event.at("reason").is_object()) << "every change has a reason";
   }
-  EXPECT_EQ(kinds, (std::vector<std::string>{"pod.queued", "pod.provisioning", "pod.running", "pod.stopping", "pod.stopped"}));
+  EXPECT_EQ(kinds,
+            (std::vector<std::string>{"pod.queued", "pod.provisioning", "pod.running", "pod.stopping", "pod.stopped"}));
 }
 
 TEST_F(WorldTest, ListsAreFilteredSortedAndPaged) {
   image("team/train:1");
-  for (const char* name : {"b", "c", "a"}) create(std::string(R"({"imageName":"team/train:1","name":")") + name + "\"}");
+  for (const char* name : {"b", "c", "a"})
+    create(std::string(R"({"imageName":"team/train:1","name":")") + name + "\"}");
   const auto names = [&](const std::string& query) {
     std::string out;
     const auto answer = world.call(Method::get, "/v1/pods" + query);
@@ -459,7 +467,8 @@ TEST_F(WorldTest, ListsAreFilteredSortedAndPaged) {
   EXPECT_EQ(world.call(Method::get, "/v1/pods?sort=age").status, 400);
   std::string all, cursor;
   for (int page = 0; page < 3; ++page) {
-    const auto answer = world.call(Method::get, "/v1/pods?sort=name&limit=1" + (cursor.empty() ? "" : "&cursor=" + cursor));
+    const auto answer =
+        world.call(Method::get, "/v1/pods?sort=name&limit=1" + (cursor.empty() ? "" : "&cursor=" + cursor));
     all += text(boost::json::parse(answer.body).as_array().at(0).as_object(), "name");
     cursor = std::string(answer.headers.get("X-Next-Cursor"));
   }

@@ -7,7 +7,7 @@
 
 #include "base/result.hpp"
 
-namespace gyre::engine {
+namespace gyre {
 
 struct ImageReference {
   std::string registry;    // "docker.io", "registry.example.com:5000"
@@ -16,10 +16,11 @@ struct ImageReference {
   std::string digest;      // "sha256:..." or empty; wins over the tag
 
   std::string name() const { return registry + "/" + repository; }
+  bool operator==(const ImageReference&) const = default;
   std::string str() const;  // in full: "docker.io/library/python:3.11", "r/x@sha256:..."
 };
 
-// Refuses with image_name_invalid.
-Result<ImageReference> parse_image_reference(std::string_view text);
+// Refuses with image_name_invalid, which names the field of the input that is to blame.
+Result<ImageReference> parse_image_reference(std::string_view text, const std::string& field = "image");
 
-}  // namespace gyre::engine
+}  // namespace gyre

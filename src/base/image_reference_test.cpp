@@ -1,8 +1,8 @@
-#include "engine/image_reference.hpp"
+#include "base/image_reference.hpp"
 
 #include <gtest/gtest.h>
 
-namespace gyre::engine {
+namespace gyre {
 namespace {
 
 const std::string digest = "sha256:" + std::string(64, 'a');
@@ -45,4 +45,4 @@ TEST(ImageReferences, AWrongNameIsRefusedWithThePartThatIsWrong) {
 }
 
 }  // namespace
-}  // namespace gyre::engine
+}  // namespace gyre

@@ -1,8 +1,8 @@
-#include "engine/image_reference.hpp"
+#include "base/image_reference.hpp"
 
 #include <algorithm>
 
-namespace gyre::engine {
+namespace gyre {
 namespace {
 
 constexpr std::size_t name_max = 255, tag_max = 128;
@@ -64,10 +64,10 @@ bool digest_text(std::string_view text) {
 
 std::string ImageReference::str() const { return digest.empty() ? name() + ":" + tag : name() + "@" + digest; }
 
-Result<ImageReference> parse_image_reference(std::string_view text) {
+Result<ImageReference> parse_image_reference(std::string_view text, const std::string& field) {
   const std::string whole(text);
   auto refuse = [&](std::string detail) {
-    return fail(Reason::image_name_invalid, {{"image", whole}, {"detail", std::move(detail)}}, "image");
+    return fail(Reason::image_name_invalid, {{"image", whole}, {"detail", std::move(detail)}}, field);
   };
   if (text.empty()) return refuse("it is empty");
 
@@ -113,4 +113,4 @@ Result<ImageReference> parse_image_reference(std::string_view text) {
   return out;
 }
 
-}  // namespace gyre::engine
+}  // namespace gyre
