@@ -558,8 +558,9 @@ class DockerEngine final : public Engine {
     // repository. The one that this repository answers to is right; asking costs a manifest, the layers are here.
     const auto candidates = repo_digests(inspected.body, name->name());
     if (candidates.size() == 1) image.digest = candidates.front();
+    const std::function<void(const PullProgress&)> nobody;
     for (std::size_t i = 0; candidates.size() > 1 && i < candidates.size() && image.digest.empty(); ++i) {
-      const auto asked = co_await download(reference, *name, candidates[i], login, {});
+      const auto asked = co_await download(reference, *name, candidates[i], login, nobody);
       if (asked) image.digest = candidates[i];
     }
     co_return image;
