@@ -9,6 +9,7 @@
 
 #include <cstdlib>
 #include <sstream>
+#include <thread>
 
 #include "base/enum_text.hpp"
 #include "engine/docker_engine.hpp"
@@ -880,6 +881,50 @@ TEST_P(EngineContract, AContainerCannotReachBeyondItself) {
   refused("ls /var/run/docker.sock /run/docker.sock /run/podman/podman.sock | grep .");
   refused("ip link add dummy0 type dummy");
   refused("chroot /proc/1/root/../../.. ls /work");
+}
+
+// A server of this host that listens on every address, as many do, and greets who connects.
+class Greeter {
+ public:
+  Greeter() : socket_(::socket(AF_INET, SOCK_STREAM, 0)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    socklen_t size = sizeof address;
+    EXPECT_EQ(::bind(socket_, reinterpret_cast<const sockaddr*>(&address), size), 0);
+    EXPECT_EQ(::listen(socket_, 8), 0);
+    EXPECT_EQ(::getsockname(socket_, reinterpret_cast<sockaddr*>(&address), &size), 0);
+    port_ = ntohs(address.sin_port);
+    thread_ = std::thread([this] {
+      for (int guest; (guest = ::accept(socket_, nullptr, nullptr)) >= 0; ::close(guest))
+        EXPECT_EQ(::write(guest, "greetings\n", 10), 10);
+    });
+  }
+  ~Greeter() {
+    ::shutdown(socket_, SHUT_RDWR);
+    thread_.join();
+    ::close(socket_);
+  }
+  int port() const { return port_; }
+
+ private:
+  int socket_, port_ = 0;
+  std::thread thread_;
+};
+
+TEST_P(EngineContract, AContainerCannotReachTheHostNorLinkLocalAddresses) {
+  ONLY_REAL_ENGINES();
+  const Greeter greeter;
+  const auto try_it = "gateway=$(ip route | awk '/default/ {print $3}'); timeout 3 nc $gateway " +
+                      std::to_string(greeter.port()) + " </dev/null || echo no way";
+  EXPECT_NE(shell(try_it).find("no way"), std::string::npos);
+  EXPECT_NE(shell("timeout 3 nc 169.254.169.254 80 </dev/null || echo no way").find("no way"), std::string::npos);
+  // Unless it is allowed: the same rules with one port more. And then as they were.
+  engine = docker_engine(*runtime, socket, {.host_ports_for_containers = {greeter.port()}});
+  ASSERT_TRUE(create_network(*networks.begin()));
+  EXPECT_EQ(shell(try_it), "greetings\n");
+  engine = docker_engine(*runtime, socket);
+  ASSERT_TRUE(create_network(*networks.begin()));
+  EXPECT_NE(shell(try_it).find("no way"), std::string::npos);
 }
 
 TEST_P(EngineContract, AForkBombStaysInside) {
