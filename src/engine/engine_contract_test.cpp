@@ -232,10 +232,10 @@ class EngineContract : public testing::TestWithParam<Kind> {
   }
   // What a shell says inside a container, until it ends.
   std::string shell(const std::string& script, ContainerSpec in) {
-    in.entrypoint = std::vector<std::string>{"sh", "-c"};
+    if (!in.entrypoint) in.entrypoint = std::vector<std::string>{"sh", "-c"};
     in.command = std::vector<std::string>{script};
     const auto id = started(in);
-    wait_for_exit(id);
+    wait_for_exit(id, 5min);
     const auto log = read_log(id);
     EXPECT_TRUE(remove(id));
     return log.out + log.error;
@@ -933,6 +933,22 @@ TEST_P(EngineContract, AForkBombStaysInside) {
   of.pids = 20;
   const auto said = shell("i=0; while [ $i -lt 40 ]; do sleep 3 & i=$((i+1)); done; echo all of them", of);
   EXPECT_NE(said.find("fork"), std::string::npos) << said;
+}
+
+TEST_P(EngineContract, DebianInstallsPackagesAndRunsSshd) {
+  ONLY_REAL_ENGINES();
+  if (!pull(image("debian"))) GTEST_SKIP() << "gyre/debian is not in the registry (tests/images/build.sh DIR --debian)";
+  const auto said = shell(
+      "(apt-get update && apt-get install -y --no-install-recommends openssh-server) >/dev/null 2>/tmp/problem || cat "
+      "/tmp/problem; "
+      "mkdir -p /run/sshd; /usr/sbin/sshd; "
+      "for i in $(seq 50); do (exec 3<>/dev/tcp/127.0.0.1/22 && head -1 <&3) 2>/dev/null && break; sleep 0.2; done",
+      [&] {
+        auto of = spec("debian");
+        of.entrypoint = std::vector<std::string>{"bash", "-c"};
+        return of;
+      }());
+  EXPECT_TRUE(said.starts_with("SSH-2.0-OpenSSH")) << said;
 }
 
 // ---- trouble ----
