@@ -32,6 +32,7 @@
 #include "base/log.hpp"
 #include "base/secrets.hpp"
 #include "engine/docker_wire.hpp"
+#include "engine/network_guard.hpp"
 
 namespace gyre::engine {
 namespace {
@@ -56,6 +57,7 @@ constexpr Duration removal_poll = 100ms;
 constexpr std::size_t window = 256 * 1024;  // bytes of one stream on their way to the core
 constexpr Duration progress_every = 200ms;
 constexpr Duration version_is_known_for = 10min;
+constexpr Duration guard_again_after = 1min;
 
 struct Request {
   http::verb method = http::verb::get;
@@ -310,8 +312,11 @@ struct Refused : std::exception {
 
 class DockerEngine final : public Engine {
  public:
-  DockerEngine(Runtime& runtime, std::string socket_path)
-      : runtime_(runtime), socket_path_(std::move(socket_path)), thread_([this] { io_.run(); }) {}
+  DockerEngine(Runtime& runtime, std::string socket_path, DockerOptions options)
+      : runtime_(runtime),
+        socket_path_(std::move(socket_path)),
+        options_(std::move(options)),
+        thread_([this] { io_.run(); }) {}
 
   ~DockerEngine() override {
     io_.stop();
@@ -625,11 +630,25 @@ class DockerEngine final : public Engine {
   }
 
   Co<Result<void>> make_network(std::string name, Labels labels) {
+    // Before there is a network to be guarded, and again for one that is there: firewalls get reloaded.
+    const auto now = std::chrono::steady_clock::now();
+    if (options_.guard_networks && (!guarded_ || now - *guarded_ > guard_again_after)) {
+      const auto guarded = guard_networks(options_.host_ports_for_containers);
+      if (!guarded) co_return fail(guarded.error());
+      guarded_ = now;
+    }
     const auto path = "/networks/" + percent_encoded(name);
     const auto existing = co_await get(path);
     if (existing.ok()) co_return Result<void>();
     const auto peer = co_await known_peer();
-    const auto made = co_await post("/networks/create", network_body(name, labels, peer), change_limit);
+    Request request;
+    request.method = http::verb::post;
+    request.limit = change_limit;
+    request.body = network_body(name, bridge_name(name), labels, peer);
+    request.target = "/v" + peer.api_version + "/networks/create";
+    if (peer.podman) request.target = "/v4.0.0/libpod/networks/create";  // the compatible one knows no isolation
+    const auto wire = co_await connected();
+    const auto made = co_await wire->exchange(std::move(request));
     if (made.ok() || made.status == 409) co_return Result<void>();
     const auto again = co_await get(path);  // somebody else was quicker
     if (again.ok()) co_return Result<void>();
@@ -900,11 +919,13 @@ class DockerEngine final : public Engine {
 
   Runtime& runtime_;
   std::string socket_path_;
+  DockerOptions options_;
   net::io_context io_;
   net::executor_work_guard<net::io_context::executor_type> work_ = net::make_work_guard(io_);
   // the engine's thread
   std::optional<Peer> peer_;
   std::chrono::steady_clock::time_point peer_asked_;
+  std::optional<std::chrono::steady_clock::time_point> guarded_;
   // the core thread
   std::map<std::string, std::shared_ptr<Pull>> pulls_;
   std::map<std::string, std::deque<std::function<void()>>> network_turns_;
@@ -915,8 +936,8 @@ class DockerEngine final : public Engine {
 
 }  // namespace
 
-std::unique_ptr<Engine> docker_engine(Runtime& runtime, std::string socket_path) {
-  return std::make_unique<DockerEngine>(runtime, std::move(socket_path));
+std::unique_ptr<Engine> docker_engine(Runtime& runtime, std::string socket_path, DockerOptions options) {
+  return std::make_unique<DockerEngine>(runtime, std::move(socket_path), std::move(options));
 }
 
 }  // namespace gyre::engine

@@ -319,18 +319,21 @@ std::string container_body(const ContainerSpec& spec, const Peer& peer, const st
   return json::serialize(body);
 }
 
-std::string network_body(const std::string& name, const Labels& labels, const Peer& peer) {
-  // Docker keeps its networks apart by itself; Podman does when told so.
-  json::object options;
+std::string network_body(const std::string& name, const std::string& bridge, const Labels& labels, const Peer& peer) {
   if (peer.podman)
-    options["isolate"] = "true";
-  else
-    options["com.docker.network.bridge.enable_icc"] = "true";
+    return json::serialize(json::object{{"name", name},
+                                        {"driver", "bridge"},
+                                        {"network_interface", bridge},
+                                        {"dns_enabled", true},
+                                        {"labels", to_json(labels)},
+                                        {"options", json::object{{"isolate", "true"}}}});
+  // Docker keeps its networks apart by itself.
   return json::serialize(json::object{{"Name", name},
                                       {"Driver", "bridge"},
                                       {"CheckDuplicate", true},
                                       {"Labels", to_json(labels)},
-                                      {"Options", std::move(options)}});
+                                      {"Options", json::object{{"com.docker.network.bridge.name", bridge},
+                                                               {"com.docker.network.bridge.enable_icc", "true"}}}});
 }
 
 std::string volume_body(const std::string& name, const Labels& labels) {

@@ -1,5 +1,7 @@
 #include "engine/docker_wire.hpp"
 
+#include "engine/network_guard.hpp"
+
 #include <gtest/gtest.h>
 
 #include <boost/json.hpp>
@@ -303,6 +305,32 @@ TEST(DockerWire, QueriesCarryNothingUnencoded) {
   EXPECT_EQ(labels_filter({{"a", "1"}, {"b", "\"2\""}}), R"({"label":["a=1","b=\"2\""]})");
   EXPECT_EQ(log_query({.follow = true, .tail = 5, .since = Time{1'700'000'000'025ms}}),
             "stdout=true&stderr=true&follow=true&tail=5&since=1700000000.025000000");
+}
+
+TEST(DockerWire, NetworksOfPodmanAreToldToKeepApart) {
+  const auto podman = json::parse(network_body("n", "gyre-1", {{"a", "b"}}, {.podman = true}));
+  EXPECT_EQ(podman.at("options").at("isolate"), "true");
+  EXPECT_EQ(podman.at("network_interface"), "gyre-1");
+  const auto docker = json::parse(network_body("n", "gyre-1", {{"a", "b"}}, {}));
+  EXPECT_EQ(docker.at("Options").at("com.docker.network.bridge.name"), "gyre-1");
+  EXPECT_EQ(docker.at("Labels").at("a"), "b");
+}
+
+TEST(NetworkGuard, BridgesHaveShortStableNamesWithOurPrefix) {
+  EXPECT_EQ(bridge_name("gyre-workspace-1"), bridge_name("gyre-workspace-1"));
+  EXPECT_NE(bridge_name("gyre-workspace-1"), bridge_name("gyre-workspace-2"));
+  EXPECT_TRUE(bridge_name("x").starts_with(bridge_prefix));
+  EXPECT_LE(bridge_name(std::string(200, 'x')).size(), 15u);
+}
+
+TEST(NetworkGuard, WhatIsConnectedStaysAndWhatIsAllowedComesBeforeTheRefusal) {
+  const auto rules = guard_rules(IpFamily::v4, {8080});
+  const auto established = rules.find("ESTABLISHED,RELATED -j RETURN"), allowed = rules.find("--dport 8080 -j RETURN");
+  const auto refusal = rules.find("-A GYRE-GUARD -j REJECT");
+  EXPECT_LT(established, allowed);
+  EXPECT_LT(allowed, refusal);
+  EXPECT_NE(rules.find("-d 169.254.0.0/16 -j DROP"), std::string::npos);
+  EXPECT_EQ(guard_rules(IpFamily::v6, {}).find("*raw"), std::string::npos);
 }
 
 TEST(DockerWire, AnEngineTellsWhatItCan) {

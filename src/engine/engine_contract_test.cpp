@@ -9,6 +9,7 @@
 
 #include <cstdlib>
 #include <sstream>
+#include <thread>
 
 #include "base/enum_text.hpp"
 #include "engine/docker_engine.hpp"
@@ -231,10 +232,10 @@ class EngineContract : public testing::TestWithParam<Kind> {
   }
   // What a shell says inside a container, until it ends.
   std::string shell(const std::string& script, ContainerSpec in) {
-    in.entrypoint = std::vector<std::string>{"sh", "-c"};
+    if (!in.entrypoint) in.entrypoint = std::vector<std::string>{"sh", "-c"};
     in.command = std::vector<std::string>{script};
     const auto id = started(in);
-    wait_for_exit(id);
+    wait_for_exit(id, 5min);
     const auto log = read_log(id);
     EXPECT_TRUE(remove(id));
     return log.out + log.error;
@@ -899,12 +900,72 @@ TEST_P(EngineContract, AContainerCannotReachBeyondItself) {
   refused("chroot /proc/1/root/../../.. ls /var/lib/dpkg");
 }
 
+// A server of this host that listens on every address, as many do, and greets who connects.
+class Greeter {
+ public:
+  Greeter() : socket_(::socket(AF_INET, SOCK_STREAM, 0)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    socklen_t size = sizeof address;
+    EXPECT_EQ(::bind(socket_, reinterpret_cast<const sockaddr*>(&address), size), 0);
+    EXPECT_EQ(::listen(socket_, 8), 0);
+    EXPECT_EQ(::getsockname(socket_, reinterpret_cast<sockaddr*>(&address), &size), 0);
+    port_ = ntohs(address.sin_port);
+    thread_ = std::thread([this] {
+      for (int guest; (guest = ::accept(socket_, nullptr, nullptr)) >= 0; ::close(guest))
+        EXPECT_EQ(::write(guest, "greetings\n", 10), 10);
+    });
+  }
+  ~Greeter() {
+    ::shutdown(socket_, SHUT_RDWR);
+    thread_.join();
+    ::close(socket_);
+  }
+  int port() const { return port_; }
+
+ private:
+  int socket_, port_ = 0;
+  std::thread thread_;
+};
+
+TEST_P(EngineContract, AContainerCannotReachTheHostNorLinkLocalAddresses) {
+  ONLY_REAL_ENGINES();
+  const Greeter greeter;
+  const auto try_it = "gateway=$(ip route | awk '/default/ {print $3}'); timeout 3 nc $gateway " +
+                      std::to_string(greeter.port()) + " </dev/null || echo no way";
+  EXPECT_NE(shell(try_it).find("no way"), std::string::npos);
+  EXPECT_NE(shell("timeout 3 nc 169.254.169.254 80 </dev/null || echo no way").find("no way"), std::string::npos);
+  // Unless it is allowed: the same rules with one port more. And then as they were.
+  engine = docker_engine(*runtime, socket, {.host_ports_for_containers = {greeter.port()}});
+  ASSERT_TRUE(create_network(*networks.begin()));
+  EXPECT_EQ(shell(try_it), "greetings\n");
+  engine = docker_engine(*runtime, socket);
+  ASSERT_TRUE(create_network(*networks.begin()));
+  EXPECT_NE(shell(try_it).find("no way"), std::string::npos);
+}
+
 TEST_P(EngineContract, AForkBombStaysInside) {
   ONLY_REAL_ENGINES();
   auto of = spec("hello");
   of.pids = 20;
   const auto said = shell("i=0; while [ $i -lt 40 ]; do sleep 3 & i=$((i+1)); done; echo all of them", of);
   EXPECT_NE(said.find("fork"), std::string::npos) << said;
+}
+
+TEST_P(EngineContract, DebianInstallsPackagesAndRunsSshd) {
+  ONLY_REAL_ENGINES();
+  if (!pull(image("debian"))) GTEST_SKIP() << "gyre/debian is not in the registry (tests/images/build.sh DIR --debian)";
+  const auto said = shell(
+      "(apt-get update && apt-get install -y --no-install-recommends openssh-server) >/dev/null 2>/tmp/problem || cat "
+      "/tmp/problem; "
+      "mkdir -p /run/sshd; /usr/sbin/sshd; "
+      "for i in $(seq 50); do (exec 3<>/dev/tcp/127.0.0.1/22 && head -1 <&3) 2>/dev/null && break; sleep 0.2; done",
+      [&] {
+        auto of = spec("debian");
+        of.entrypoint = std::vector<std::string>{"bash", "-c"};
+        return of;
+      }());
+  EXPECT_TRUE(said.starts_with("SSH-2.0-OpenSSH")) << said;
 }
 
 // ---- trouble ----
