@@ -5,7 +5,8 @@ CREATE TABLE hosts (
   name TEXT NOT NULL,
   state TEXT NOT NULL,                   -- registered, listed, draining, retired
   online BIGINT NOT NULL,
-  fingerprint TEXT NOT NULL,             -- sha256 of the agent's certificate in force
+  fingerprint TEXT NOT NULL,             -- sha256 of the agent's newest certificate
+  previous_fingerprint TEXT NOT NULL,    -- of the one before, until the agent has changed over; '' without
   os TEXT NOT NULL, kernel TEXT NOT NULL, architecture TEXT NOT NULL,
   agent_version TEXT NOT NULL, boot_id TEXT NOT NULL, public_address TEXT NOT NULL,
   cpus DOUBLE PRECISION NOT NULL, memory_bytes BIGINT NOT NULL, disk_bytes BIGINT NOT NULL,

@@ -288,6 +288,7 @@ TEST_F(CommandTest, AMissingPodIsExitCode3WithTheServersWords) {
 
 TEST_F(CommandTest, APodIsFoundByItsNameOnlyWhenOneHasIt) {
   api.on("GET /v1/pods?name=one", 200, R"([{"id":"p1","name":"one","status":"running"}])");
+  api.on("GET /v1/pods/p1", 200, R"({"id":"p1","name":"one","status":"running"})");
   api.on("POST /v1/pods/p1/stop", 200, R"({"id":"p1","name":"one","status":"stopping"})");
   EXPECT_EQ(pod_verb(commands, PodVerb::stop, "one", {}, {}), exit_ok);
   EXPECT_EQ(out(), "one (p1): stopping\n");

@@ -45,7 +45,8 @@ Outcome<json::value> find_pod(Commands& c, const std::string& pod) {
   const auto by_name = get(c, "/v1/pods?name=" + http::url_encode(pod));
   if (!by_name || !by_name->is_array() || by_name->get_array().empty()) return by_id;
   const auto& found = by_name->get_array();
-  if (found.size() == 1) return found.front();
+  // Asked for again by its id: only then does the answer say what a waiting pod waits for.
+  if (found.size() == 1) return get(c, pod_target(text_of(found.front(), "id")));
   std::string ids;
   for (const auto& one : found) ids += (ids.empty() ? "" : ", ") + text_of(one, "id");
   Args args{{"count", std::to_string(found.size())}, {"name", pod}, {"ids", ids}};

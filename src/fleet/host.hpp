@@ -48,7 +48,7 @@ struct Host {
   std::string name;
   HostState state = HostState::registered;
   bool online = false;
-  std::string fingerprint;
+  std::string fingerprint, previous_fingerprint;
   std::string os, kernel, architecture, agent_version, boot_id, public_address;
   double cpus = 0;
   std::int64_t memory_bytes = 0, disk_bytes = 0;
@@ -61,10 +61,10 @@ struct Host {
   std::int64_t version = 0;
 };
 BOOST_DESCRIBE_STRUCT(Host, (),
-                      (id, workspace, name, state, online, fingerprint, os, kernel, architecture, agent_version,
-                       boot_id, public_address, cpus, memory_bytes, disk_bytes, driver_version, cuda_version,
-                       engine_name, engine_version, engine_reachable, engine_error, disk_free_bytes, created_at,
-                       last_seen_at, version))
+                      (id, workspace, name, state, online, fingerprint, previous_fingerprint, os, kernel, architecture,
+                       agent_version, boot_id, public_address, cpus, memory_bytes, disk_bytes, driver_version,
+                       cuda_version, engine_name, engine_version, engine_reachable, engine_error, disk_free_bytes,
+                       created_at, last_seen_at, version))
 
 struct HostGpu {
   HostId host;

@@ -64,14 +64,16 @@ Result<SignedIdentity> HostService::renew(const HostId& id, const std::string& c
   auto host = store_.find(id);
   if (!host || host->state == HostState::retired) return fail(Reason::host_not_found, {{"host", id.str()}});
   auto identity = TRY(config_.sign(csr, id));
+  host->previous_fingerprint = std::move(host->fingerprint);
   host->fingerprint = identity.fingerprint;
   store_.update(*host);
   return identity;
 }
 
-bool HostService::is_known(const HostId& id) const {
+bool HostService::is_known(const HostId& id, const std::string& fingerprint) const {
   const auto host = store_.find(id);
-  return host && host->state != HostState::retired;
+  return host && !fingerprint.empty() && host->state != HostState::retired &&
+         (fingerprint == host->fingerprint || fingerprint == host->previous_fingerprint);
 }
 
 std::vector<Host> HostService::list(const Caller& caller, const std::string& after, int limit) const {

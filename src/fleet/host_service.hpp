@@ -71,7 +71,9 @@ class HostService final : public link::AgentEvents {
   Result<Joined> join(const std::string& token, const std::string& csr, const std::string& hostname);
   // A new certificate for a host that proved itself with its present one.
   Result<SignedIdentity> renew(const HostId& host, const std::string& csr);
-  bool is_known(const HostId& host) const;  // may its agent speak to us
+  // May the bearer of this certificate speak for the host? Its newest one, or the one before: an agent that could not
+  // store a renewal goes on with what it has.
+  bool is_known(const HostId& host, const std::string& fingerprint) const;
 
   // Operators see every host of the installation, others none: the answer is then as if there were none.
   std::vector<Host> list(const Caller& caller, const std::string& after, int limit) const;

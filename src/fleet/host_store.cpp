@@ -1,9 +1,10 @@
 #include "fleet/host_store.hpp"
 
-#define HOST_COLUMNS                                                                                              \
-  "id, workspace, name, state, online, fingerprint, os, kernel, architecture, agent_version, boot_id, "           \
-  "public_address, "                                                                                              \
-  "cpus, memory_bytes, disk_bytes, driver_version, cuda_version, engine_name, engine_version, engine_reachable, " \
+#define HOST_COLUMNS                                                                                                 \
+  "id, workspace, name, state, online, fingerprint, previous_fingerprint, os, kernel, architecture, agent_version, " \
+  "boot_id, "                                                                                                        \
+  "public_address, "                                                                                                 \
+  "cpus, memory_bytes, disk_bytes, driver_version, cuda_version, engine_name, engine_version, engine_reachable, "    \
   "engine_error, disk_free_bytes, created_at, last_seen_at, version"
 #define GPU_COLUMNS "host, uuid, position, type_id, bus, memory_bytes, simulated, present, pod"
 
@@ -11,11 +12,11 @@ namespace gyre {
 
 void HostStore::insert(const Host& h) {
   db_.exec("INSERT INTO hosts (" HOST_COLUMNS
-           ") VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,$20,$21,$22,$23,$24,$25)",
-           h.id, h.workspace, h.name, h.state, h.online, h.fingerprint, h.os, h.kernel, h.architecture, h.agent_version,
-           h.boot_id, h.public_address, h.cpus, h.memory_bytes, h.disk_bytes, h.driver_version, h.cuda_version,
-           h.engine_name, h.engine_version, h.engine_reachable, h.engine_error, h.disk_free_bytes, h.created_at,
-           h.last_seen_at, h.version);
+           ") VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,$20,$21,$22,$23,$24,$25,$26)",
+           h.id, h.workspace, h.name, h.state, h.online, h.fingerprint, h.previous_fingerprint, h.os, h.kernel,
+           h.architecture, h.agent_version, h.boot_id, h.public_address, h.cpus, h.memory_bytes, h.disk_bytes,
+           h.driver_version, h.cuda_version, h.engine_name, h.engine_version, h.engine_reachable, h.engine_error,
+           h.disk_free_bytes, h.created_at, h.last_seen_at, h.version);
 }
 
 void HostStore::update(Host& h) {
@@ -26,10 +27,11 @@ void HostStore::update(Host& h) {
       "cuda_version=$15, "
       "engine_name=$16, engine_version=$17, engine_reachable=$18, engine_error=$19, disk_free_bytes=$20, "
       "last_seen_at=$21, "
-      "version=version+1 WHERE id=$22 AND version=$23",
+      "previous_fingerprint=$22, version=version+1 WHERE id=$23 AND version=$24",
       h.name, h.state, h.online, h.fingerprint, h.os, h.kernel, h.architecture, h.agent_version, h.boot_id,
       h.public_address, h.cpus, h.memory_bytes, h.disk_bytes, h.driver_version, h.cuda_version, h.engine_name,
-      h.engine_version, h.engine_reachable, h.engine_error, h.disk_free_bytes, h.last_seen_at, h.id, h.version);
+      h.engine_version, h.engine_reachable, h.engine_error, h.disk_free_bytes, h.last_seen_at, h.previous_fingerprint,
+      h.id, h.version);
   if (changed != 1) throw db::DbError("stale write of host " + h.id.str());
   ++h.version;
 }

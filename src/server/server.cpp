@@ -345,7 +345,9 @@ class Server {
 
   link::Admission admission() {
     link::Admission out;
-    out.is_known = [this](const HostId& host, const std::string&) { return hosts_.is_known(host); };
+    out.is_known = [this](const HostId& host, const std::string& fingerprint) {
+      return hosts_.is_known(host, fingerprint);
+    };
     out.renew = [this](const HostId& host, const std::string& csr) -> Result<link::IssuedCertificate> {
       const auto identity = TRY(hosts_.renew(host, csr));
       return link::IssuedCertificate{identity.certificate, authority_.certificate_pem()};

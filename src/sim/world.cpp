@@ -193,7 +193,12 @@ World::Machine& World::machine(const HostId& host) const {
 
 engine::FakeEngine& World::engine(const HostId& host) { return machine(host).engine; }
 bool World::agent_is_up(const HostId& host) const { return machine(host).agent != nullptr; }
-PodService& World::pods() { return server_->pods; }
+HostService& World::hosts_service() { return server_->hosts; }
+
+void World::in_task(std::function<void()> work) {
+  server_->core.post("test", std::move(work));
+  runtime.run_for(1ms);
+}
 
 std::vector<HostId> World::hosts() const {
   std::vector<HostId> out;

@@ -83,7 +83,8 @@ class World {
   std::set<std::pair<std::string, std::string>> running_pods() const;
   std::vector<HostId> hosts() const;
   db::Connection& database() { return *db_; }
-  PodService& pods();
+  HostService& hosts_service();
+  void in_task(std::function<void()> work);  // as a task of the server, done when this returns
 
  private:
   struct Server;

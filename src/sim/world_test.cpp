@@ -414,6 +414,20 @@ TEST_F(WorldTest, ARetiredHostFailsItsPodsAndItsGpusAreForgotten) {
   EXPECT_EQ(world.call(Method::del, "/v1/pods/" + id).status, 204);
 }
 
+TEST_F(WorldTest, OnlyAHostsNewestTwoCertificatesSpeakForIt) {
+  const auto host = world.add_host("h1");
+  EXPECT_FALSE(world.hosts_service().is_known(host, ""));
+  const auto first = world.hosts_service().store().find(host)->fingerprint;
+  world.in_task([&] { EXPECT_TRUE(world.hosts_service().renew(host, "second request")); });
+  const auto second = world.hosts_service().store().find(host)->fingerprint;
+  EXPECT_TRUE(world.hosts_service().is_known(host, first)) << "an agent that could not store the new one goes on";
+  EXPECT_TRUE(world.hosts_service().is_known(host, second));
+  world.in_task([&] { EXPECT_TRUE(world.hosts_service().renew(host, "third request")); });
+  EXPECT_FALSE(world.hosts_service().is_known(host, first));
+  EXPECT_FALSE(world.hosts_service().is_known(host, ""));
+  EXPECT_FALSE(world.hosts_service().is_known(HostId("other"), second));
+}
+
 TEST_F(WorldTest, APodOfTwoContainersIsOneThing) {
   image("team/web:1");
   image("team/side:1");
