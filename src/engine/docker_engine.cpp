@@ -217,6 +217,11 @@ class Channel : public std::enable_shared_from_this<Channel<T>> {
   }
   void drop() {
     open_ = false;
+    // Later, as it may be one of these that drops us; and here, as what they hold must not be let go on another thread.
+    runtime_.post([self = this->shared_from_this()] {
+      self->hear_ = nullptr;
+      self->end_ = nullptr;
+    });
     if (engine_.expired()) return;  // its thread has ended
     net::post(io_, [self = this->shared_from_this()] {
       self->dropped_ = true;
@@ -336,14 +341,14 @@ class DockerEngine final : public Engine {
     pull->listeners.emplace_back(std::move(progress), std::move(done));
     if (!first) return;
     auto tell = alive_.guard([pull](const PullProgress& news) {
-      pull->last = news;
       for (const auto& [hear, ignored] : pull->listeners)
         if (hear) hear(news);
     });
     auto end = [this, key](Result<Image> result) {
-      const auto ended = pulls_.at(key);
+      // Taken out, so that what the listeners hold is never let go on the engine's thread.
+      const auto listeners = std::move(pulls_.at(key)->listeners);
       pulls_.erase(key);
-      for (const auto& [ignored, tell_done] : ended->listeners) tell_done(result);
+      for (const auto& [ignored, tell_done] : listeners) tell_done(result);
     };
     run(do_pull(std::move(reference), std::move(login), std::move(tell)), Done<Image>(std::move(end)));
   }
@@ -394,7 +399,6 @@ class DockerEngine final : public Engine {
  private:
   struct Pull {
     std::vector<std::pair<std::function<void(const PullProgress&)>, Done<Image>>> listeners;
-    PullProgress last;
   };
 
   // Docker makes two networks of one name when it is asked twice at once, and then starts nothing on either: what
