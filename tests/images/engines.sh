@@ -40,7 +40,7 @@ wait_for() {  # wait_for NAME LOG COMMAND...: until the command succeeds, at mos
 launch() {  # launch NAME COMMAND...: in the background, with a pid file and a log, outliving this script
   local name=$1
   shift
-  setsid nohup "$@" </dev/null >>"$dir/$name.log" 2>&1 &
+  (cd "$dir" && exec setsid nohup "$@") </dev/null >>"$dir/$name.log" 2>&1 &  # they drop files where they start
   echo $! >"$dir/$name.pid"
 }
 
