@@ -1034,7 +1034,7 @@ void Agent::Impl::start_container(Pod& pod, const std::string& name, const std::
       if (started.trouble && started.trouble->step == Step::start) started.trouble.reset();
       return look(started);
     }
-    const auto error = result.error();
+    const auto& error = result.error();
     if (error.reason != Reason::host_port_taken || has_run) return trouble(started, Step::start, error);
     // Somebody was quicker with the port: the container has never run, so it is made again with another one.
     auto removed = operation<void>(started, [this, error](Pod& pod_again, const Result<void>&) {
