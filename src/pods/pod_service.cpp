@@ -39,6 +39,11 @@ const link::ContainerFacts* main_container(const link::PodFacts& facts) {
 
 bool bound(const Pod& pod, const PodWish& wish) { return pod.host && wish.volume_gb > 0; }
 
+scheduler::Request request_of(const Pod& pod) {
+  const auto wish = wish_from_text(pod.wish);
+  return request_for(pod.id, wish, pod.zero_gpu, bound(pod, wish) ? pod.host : std::nullopt);
+}
+
 // "gyre-<pod>-<container>-<run>", as agents name containers; empty for a name that is not of this kind.
 PodId pod_of_container(std::string_view name) {
   constexpr std::string_view ours = "gyre-";
@@ -211,8 +216,7 @@ void PodService::place_pending() {
   if (queue.empty()) return;
   std::vector<scheduler::Request> requests;
   for (const auto& pod : queue) {
-    const auto wish = wish_from_text(pod.wish);
-    requests.push_back(request_for(pod.id, wish, pod.zero_gpu, bound(pod, wish) ? pod.host : std::nullopt));
+    requests.push_back(request_of(pod));
   }
   const auto verdicts = scheduler::place_queue(requests, snapshot());
   for (std::size_t i = 0; i < queue.size(); ++i)
@@ -280,8 +284,7 @@ Result<PodService::DryRun> PodService::dry_run(const Caller&, const CreatePod& i
   // As the last in the queue: what an earlier pod waits for is not free.
   std::vector<scheduler::Request> requests;
   for (const auto& pod : store_.queue()) {
-    const auto wish = wish_from_text(pod.wish);
-    requests.push_back(request_for(pod.id, wish, pod.zero_gpu, bound(pod, wish) ? pod.host : std::nullopt));
+    requests.push_back(request_of(pod));
   }
   requests.push_back(request_for(PodId("dry-run"), out.wish, false, std::nullopt));
   out.verdict = scheduler::place_queue(requests, snapshot()).back();
@@ -318,8 +321,7 @@ PodDetail PodService::detail(Pod pod, Waiting waits) const {
     PodDetail::Waiting waiting;
     const auto queue = store_.queue();
     for (const auto& other : queue) {
-      const auto wish = wish_from_text(other.wish);
-      requests.push_back(request_for(other.id, wish, other.zero_gpu, bound(other, wish) ? other.host : std::nullopt));
+      requests.push_back(request_of(other));
       if (other.id == pod.id) break;
     }
     const auto mine_pools = scheduler::pools_of(requests.back(), hosts);
