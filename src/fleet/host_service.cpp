@@ -187,23 +187,35 @@ void HostService::hello(const HostId& id, const link::HostFacts& facts) {
 void HostService::report(const HostId& id, const link::Report& report) {
   auto& live = live_[id];
   if (report.sequence <= live.sequence) return;  // older than what we know, or the same once more
-  auto host = store_.find(id);
-  if (!host || host->state == HostState::retired) return;
   const auto now = core_.now();
-  const bool came_back = !host->online;
-  const bool engine_changed =
-      host->engine_reachable != report.engine_reachable || host->engine_error != report.engine_error;
-  if (came_back || engine_changed || host->boot_id != report.boot_id) {
-    host->online = true;
-    host->engine_reachable = report.engine_reachable;
-    host->engine_error = report.engine_error;
-    host->boot_id = report.boot_id;
-    host->disk_free_bytes = report.disk_free_bytes;
-    host->last_seen_at = now;
-    store_.update(*host);
-    if (came_back) tell(*host, "host.online", Reason::host_came_online);
-  } else if (!host->last_seen_at || now - *host->last_seen_at > seen_is_written_every || now < *host->last_seen_at) {
-    store_.seen(id, now, report.disk_free_bytes);
+  const bool nothing_new = live.row && live.row->engine_reachable == report.engine_reachable &&
+                           live.row->engine_error == report.engine_error && live.row->boot_id == report.boot_id &&
+                           now >= live.row->seen_written_at && now - live.row->seen_written_at <= seen_is_written_every;
+  bool capacity_may_differ = false;
+  if (!nothing_new) {
+    auto host = store_.find(id);
+    if (!host || host->state == HostState::retired) return;
+    const bool came_back = !host->online;
+    const bool engine_changed =
+        host->engine_reachable != report.engine_reachable || host->engine_error != report.engine_error;
+    capacity_may_differ = came_back || engine_changed;
+    if (capacity_may_differ || host->boot_id != report.boot_id) {
+      host->online = true;
+      host->engine_reachable = report.engine_reachable;
+      host->engine_error = report.engine_error;
+      host->boot_id = report.boot_id;
+      host->disk_free_bytes = report.disk_free_bytes;
+      host->last_seen_at = now;
+      store_.update(*host);
+      if (came_back) tell(*host, "host.online", Reason::host_came_online);
+      live.row.reset();
+    } else if (!host->last_seen_at || now - *host->last_seen_at > seen_is_written_every || now < *host->last_seen_at) {
+      store_.seen(id, now, report.disk_free_bytes);
+      live.row.reset();
+    } else {
+      // Only what was read and left as it is: a write may still be rolled back.
+      live.row = {report.engine_reachable, report.engine_error, report.boot_id, *host->last_seen_at};
+    }
   }
   // What is only in memory follows the commit: rolled back rows must not meet a sequence that has moved on.
   core_.after_commit([this, id, sequence = report.sequence, strays = report.stray_containers, readings = report.gpus] {
@@ -211,26 +223,39 @@ void HostService::report(const HostId& id, const link::Report& report) {
     if (found == live_.end()) return;
     found->second.sequence = std::max(found->second.sequence, sequence);
     found->second.last_report = core_.runtime().uptime();
+    found->second.offline_noted = false;
     found->second.strays = strays;
     found->second.readings = readings;
   });
   listener_->host_reported(id, report);
-  if (came_back || engine_changed) listener_->capacity_changed();
+  if (capacity_may_differ) listener_->capacity_changed();
 }
 
 void HostService::expire_silent() {
+  if (!watching_) {
+    for (const auto& id : store_.online()) live_.try_emplace(id);  // silent since this server began
+    watching_ = true;
+  }
   const auto uptime = core_.runtime().uptime();
-  for (auto& host : store_.list(false)) {
-    if (!host.online) continue;
-    const auto silent = uptime - live_[host.id].last_report;
-    if (silent < config_.offline_after) continue;
-    host.online = false;
+  std::vector<HostId> silent;
+  for (const auto& [id, live] : live_)
+    if (!live.offline_noted && uptime - live.last_report >= config_.offline_after) silent.push_back(id);
+  for (const auto& id : silent) {
+    auto& live = live_[id];
+    const auto span = uptime - live.last_report;
+    live.row.reset();
+    core_.after_commit([this, id] {
+      if (const auto found = live_.find(id); found != live_.end()) found->second.offline_noted = true;
+    });
+    auto host = store_.find(id);
+    if (!host || !host->online) continue;
+    host->online = false;
     // When it was last heard, not when we noticed: nothing after that is counted.
-    host.last_seen_at = core_.now() - silent;
-    store_.update(host);
-    tell(host, "host.offline", Reason::host_went_offline,
-         {{"seconds", std::to_string(std::chrono::duration_cast<std::chrono::seconds>(silent).count())}});
-    listener_->host_offline(host.id);
+    host->last_seen_at = core_.now() - span;
+    store_.update(*host);
+    tell(*host, "host.offline", Reason::host_went_offline,
+         {{"seconds", std::to_string(std::chrono::duration_cast<std::chrono::seconds>(span).count())}});
+    listener_->host_offline(id);
   }
 }
 

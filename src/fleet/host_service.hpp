@@ -49,6 +49,14 @@ struct HostLive {
   bool connected = false;
   std::vector<std::string> strays;
   std::vector<link::GpuReadingFacts> readings;
+  bool offline_noted = false;  // its silence is on record, or it was offline before
+  // What its row says, as far as reports may change it; while a report says the same, the row is not read.
+  struct Row {
+    bool engine_reachable = false;
+    std::string engine_error, boot_id;
+    Time seen_written_at{};
+  };
+  std::optional<Row> row;
 };
 
 class HostService final : public link::AgentEvents {
@@ -107,6 +115,7 @@ class HostService final : public link::AgentEvents {
   HostStore store_;
   HostListener* listener_ = nullptr;
   std::map<HostId, HostLive> live_;
+  bool watching_ = false;  // live_ has every host that the table says is online
   std::unique_ptr<Timer> expiry_;
 };
 

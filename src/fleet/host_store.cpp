@@ -55,6 +55,10 @@ std::vector<Host> HostStore::list(bool with_retired, const std::string& after, i
                        with_retired, after, limit);
 }
 
+std::vector<HostId> HostStore::online() const {
+  return db_.all<HostId>("SELECT id FROM hosts WHERE online=1 ORDER BY id");
+}
+
 std::vector<HostGpu> HostStore::gpus(const HostId& host) const {
   return db_.all<HostGpu>("SELECT " GPU_COLUMNS " FROM host_gpus WHERE host=$1 ORDER BY position, uuid", host);
 }

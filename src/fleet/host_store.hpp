@@ -29,6 +29,7 @@ class HostStore {
   std::optional<Host> find(const HostId& id) const;
   std::optional<Host> by_fingerprint(const std::string& fingerprint) const;
   // Oldest first; retired ones only when asked for. `after`: the id of the last row of the page before.
+  std::vector<HostId> online() const;
   std::vector<Host> list(bool with_retired, const std::string& after = {}, int limit = 100'000) const;
 
   std::vector<HostGpu> gpus(const HostId& host) const;

@@ -69,9 +69,15 @@ PodService::PodService(Core& core, Events& events, HostService& hosts, link::Age
 
 // ---- moving ----
 
+void PodService::save(Pod& pod) {
+  settled_.pod_changes(pod.id, pod.host);
+  ++acts_;
+  store_.update(pod);
+}
+
 Result<> PodService::move(Pod& pod, PodEvent event, Because because) {
   TRY(apply(pod, event, core_.now(), because));
-  store_.update(pod);
+  save(pod);
   Event happened;
   happened.workspace = pod.workspace;
   happened.kind = "pod." + std::string(enum_text(pod.state));
@@ -85,12 +91,18 @@ Result<> PodService::move(Pod& pod, PodEvent event, Because because) {
 
 void PodService::order(Pod& pod) {
   ++pod.generation;
-  store_.update(pod);
+  save(pod);
   if (pod.host) send_order(pod, *pod.host);
 }
 
 void PodService::send_order(const Pod& pod, const HostId& host) {
+  ++acts_;
   core_.after_commit([this, host, made = make_order(pod, host)] { link_.send(host, made); });
+}
+
+void PodService::send_forget(const HostId& host, const PodId& pod, std::int64_t generation) {
+  ++acts_;
+  core_.after_commit([this, host, forget = link::ForgetPod{pod, generation}] { link_.send(host, forget); });
 }
 
 link::PodOrder PodService::make_order(const Pod& pod, const HostId& host) const {
@@ -362,7 +374,7 @@ Result<Pod> PodService::update(const Caller& caller, const PodId& id, const Upda
       if (pod.state != PodState::host_lost) TRY(move(pod, PodEvent::starting_again, {Reason::changed_by_user, {}, {}}));
       order(pod);
     } else {
-      store_.update(pod);
+      save(pod);
     }
     if (pod.state == PodState::queued) capacity_changed();
     return pod;
@@ -483,6 +495,9 @@ Result<std::shared_ptr<http::Stream>> PodService::logs(const Caller& caller, con
 
 void PodService::host_reported(const HostId& host, const link::Report& report) {
   if (!report.engine_reachable) return;  // the pods are as last seen: nothing may be concluded
+  const auto uptime = core_.runtime().uptime();
+  if (settled_.covers(host, report, uptime)) return;
+  const auto acts_before = acts_;
   std::map<PodId, const link::PodFacts*> said;
   for (const auto& facts : report.pods) said[facts.pod] = &facts;
   for (auto& pod : store_.on_host(host)) {
@@ -501,16 +516,17 @@ void PodService::host_reported(const HostId& host, const link::Report& report) {
     // Never ours, as far as this table knows (a restored backup, say): not ours to stop. The host shows it.
     if (!pod) continue;
     if (pod->state == PodState::deleted && facts->phase == link::PodPhase::deleted) {
-      core_.after_commit([this, host, forget = link::ForgetPod{id, facts->generation}] { link_.send(host, forget); });
+      send_forget(host, id, facts->generation);
     } else if (facts->generation < pod->generation || pod->state == PodState::deleted) {
       // It lives elsewhere by now, or is gone; what is left of it here has no owner.
       if (facts->phase == link::PodPhase::deleted)
-        core_.after_commit([this, host, forget = link::ForgetPod{id, facts->generation}] { link_.send(host, forget); });
+        send_forget(host, id, facts->generation);
       else
         send_order(*pod, host);
     }
   }
   clean_strays(host, report.stray_containers);
+  if (acts_ == acts_before) settled_.remember(host, report, uptime);
 }
 
 void PodService::clean_strays(const HostId& host, const std::vector<std::string>& containers) {
@@ -544,7 +560,7 @@ void PodService::observe(Pod pod, const link::PodFacts& facts) {
   const auto seen = json::encode(seen_in(facts));
   if (pod.seen != seen && facts.run == pod.run) {
     pod.seen = seen;
-    store_.update(pod);
+    save(pod);
   }
   meet(pod, facts);
 }
@@ -620,7 +636,7 @@ void PodService::finish_removal(Pod& pod, const HostId& host) {
   hosts_.store().release(pod.id);
   live_.erase(pod.id);
   capacity_changed();
-  core_.after_commit([this, host, forget = link::ForgetPod{pod.id, pod.generation}] { link_.send(host, forget); });
+  send_forget(host, pod.id, pod.generation);
 }
 
 void PodService::host_offline(const HostId& host) {

@@ -15,6 +15,7 @@
 #include "pods/pod_input.hpp"
 #include "pods/pod_logs.hpp"
 #include "pods/pod_store.hpp"
+#include "pods/settled_reports.hpp"
 #include "pods/pod_wish.hpp"
 #include "scheduler/placement.hpp"
 
@@ -119,7 +120,9 @@ class PodService final : public HostListener {
   void place_pending();
   void give_up_stuck();
   void order(Pod& pod);  // a new generation; sends after the commit
+  void save(Pod& pod);    // the one way a row changes
   void send_order(const Pod& pod, const HostId& host);
+  void send_forget(const HostId& host, const PodId& pod, std::int64_t generation);
   link::PodOrder make_order(const Pod& pod, const HostId& host) const;
   void let_go(Pod& pod);  // nothing of it runs any more: its shares are free
   void clean_strays(const HostId& host, const std::vector<std::string>& containers);  // of pods that were deleted
@@ -140,6 +143,8 @@ class PodService final : public HostListener {
     Duration progress_at{};  // uptime when something last moved
   };
   std::map<PodId, Live> live_;  // hints for people and time-outs; no decision about rows rests on it alone
+  SettledReports settled_;
+  std::uint64_t acts_ = 0;  // rows written and messages sent so far; the same before and after: nothing was to do
   bool placement_posted_ = false;
   std::unique_ptr<Timer> placement_timer_, stuck_timer_;
 };
