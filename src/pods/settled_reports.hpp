@@ -1,8 +1,8 @@
 // Which hosts say what they said before, when nothing was left to do about it. Most reports are of this kind, and
 // reading every pod of the host to find that out is most of what an idle fleet costs.
 //
-// Whether there is something to do follows from what the report says of pods and from the rows of those pods alone. So a
-// report that left nothing to do needs no second look until it says something else, or one of those rows changes. It
+// Whether there is something to do follows from what the report says of pods and from the rows of those pods alone. So
+// a report that left nothing to do needs no second look until it says something else, or one of those rows changes. It
 // gets one all the same each minute: whatever this memory misses heals by itself, as everything here does.
 #pragma once
 

@@ -245,8 +245,8 @@ History make_history(std::uint64_t seed, int minutes) {
       add({.kind = verb, .which = below(static_cast<std::uint64_t>(pods))});
     }
     if (dice.chance(trouble)) {
-      constexpr Kind troubles[] = {Kind::crash_server, Kind::crash_agent,   Kind::lose_journal, Kind::reboot,
-                                   Kind::engine_down,  Kind::cut_link,      Kind::jump_clock,   Kind::fill_disk,
+      constexpr Kind troubles[] = {Kind::crash_server,  Kind::crash_agent,    Kind::lose_journal, Kind::reboot,
+                                   Kind::engine_down,   Kind::cut_link,       Kind::jump_clock,   Kind::fill_disk,
                                    Kind::engine_faults, Kind::crash_container};
       Step step{.kind = troubles[dice.below(10)], .which = below(hosts), .image = below(8)};
       if (step.kind == Kind::reboot) step.span = Duration(1000 + below(300'000));

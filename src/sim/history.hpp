@@ -1,6 +1,7 @@
-// A hostile afternoon as data: what is asked and what goes wrong, minute by minute. A seed makes one; playing it builds a
-// World, does what it says, checks the invariants each simulated minute, and at the end heals everything and asks that
-// every acknowledged promise is kept. Because it is data, a history that fails can be shortened to what the failure needs.
+// A hostile afternoon as data: what is asked and what goes wrong, minute by minute. A seed makes one; playing it builds
+// a World, does what it says, checks the invariants each simulated minute, and at the end heals everything and asks
+// that every acknowledged promise is kept. Because it is data, a history that fails can be shortened to what the
+// failure needs.
 #pragma once
 
 #include <functional>

@@ -2,7 +2,8 @@
 // hold at every simulated minute, and once the faults end, what runs is what was asked for.
 //
 // GYRE_SIM_SEEDS (default 200) says how many, GYRE_SIM_FIRST with which to begin; GYRE_SIM_SEED runs one, as a failing
-// test names it. GYRE_SIM_MINUTES goes on with new seeds for that long instead: the night mode.
+// test names it. GYRE_SIM_SHORTEN=0 leaves a failing history as long as it is. GYRE_SIM_MINUTES goes on with new seeds
+// for that long instead: the night mode.
 #include <gtest/gtest.h>
 
 #include <chrono>
@@ -25,12 +26,17 @@ void hold(std::uint64_t seed) {
   const auto history = make_history(seed, minutes);
   const auto outcome = play_apart(history);
   if (!outcome.failure) return;
+  if (number("GYRE_SIM_SHORTEN", 1) == 0) {
+    ADD_FAILURE() << "GYRE_SIM_SEED=" << seed << ", minute " << outcome.failure->minute << ": "
+                  << outcome.failure->words;
+    return;
+  }
   const auto fails = [](const History& candidate) { return play_apart(candidate).failure; };
   const auto found = shortest(history, fails);
   const auto again = play_apart(found).failure;
   ADD_FAILURE() << "GYRE_SIM_SEED=" << seed << ", minute " << outcome.failure->minute << ": " << outcome.failure->words
-                << "\n\nThe shortest history found that fails (" << found.steps.size() << " of "
-                << history.steps.size() << " steps):\n"
+                << "\n\nThe shortest history found that fails (" << found.steps.size() << " of " << history.steps.size()
+                << " steps):\n"
                 << to_text(found) << "\nfails with: " << (again ? again->words : "nothing, the second time");
 }
 
