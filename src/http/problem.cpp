@@ -135,7 +135,8 @@ Response problem(const Error& error, const Request& request) {
   response.headers.add("Content-Language", request.language == Language::ko ? "ko" : "en");
   response.headers.add("Cache-Control", "no-store");
   if (body.status == 401) response.headers.add("WWW-Authenticate", R"(Bearer realm="gyre")");
-  if (const auto seconds = body.args.find("seconds"); body.status == 429 && seconds != body.args.end())
+  const bool may_come_back = body.status == 429 || body.status == 503;
+  if (const auto seconds = body.args.find("seconds"); may_come_back && seconds != body.args.end())
     response.headers.add("Retry-After", seconds->second);
   response.body = problem_json(body);
   return response;

@@ -21,6 +21,7 @@
 #include "events/event_routes.hpp"
 #include "fleet/host_routes.hpp"
 #include "fleet/host_service.hpp"
+#include "http/admission.hpp"
 #include "http/server.hpp"
 #include "link/authority.hpp"
 #include "link/grpc_server.hpp"
@@ -123,6 +124,18 @@ std::vector<std::string> certificate_names(const std::vector<std::string>& addre
   std::vector<std::string> out{"localhost", "127.0.0.1", "::1"};
   for (const auto& address : addresses)
     if (const auto parsed = parse_host_port(address); parsed && !is_loopback(parsed->host)) out.push_back(parsed->host);
+  return out;
+}
+
+// Whoever watches over the server must see it best when it is busiest.
+bool always_answered(const std::string& path) { return path == "/healthz" || path == "/readyz" || path == "/metrics"; }
+
+http::AdmissionLimits admission_limits(const Config& config) {
+  http::AdmissionLimits out;
+  out.requests_per_second = config.requests_per_second;
+  out.burst = config.requests_at_once;
+  out.in_hand = static_cast<std::size_t>(config.requests_in_hand);
+  out.in_hand_per_client = static_cast<std::size_t>(config.requests_in_hand_per_client);
   return out;
 }
 
@@ -247,11 +260,17 @@ class Server {
   // On an I/O thread: hand the request to the core, and answer once what the answer says is durable.
   void dispatch(http::Request request, http::Server::Respond respond) {
     auto shared = std::make_shared<http::Request>(std::move(request));
+    std::shared_ptr<http::Admission::Ticket> ticket;
+    if (!always_answered(shared->path)) {
+      auto admitted = admission_.enter(http::client_of(*shared), runtime_.uptime());
+      if (!admitted) return respond(http::problem(admitted.error(), *shared));
+      ticket = std::move(*admitted);
+    }
     core_.post(
         "request",
-        [this, shared, respond] {
+        [this, shared, respond, ticket] {
           auto response = std::make_shared<http::Response>(router_.dispatch(*shared));
-          core_.after_commit([response, respond] { respond(std::move(*response)); });
+          core_.after_commit([response, respond, ticket] { respond(std::move(*response)); });
         },
         [shared, respond] {
           respond(http::problem(Error{Reason::internal_error, {}, ""}, *shared));
@@ -380,6 +399,13 @@ class Server {
   }
 
   void watch_everything() {
+    const auto count = [this](const char* how, std::uint64_t http::Admission::Counters::*member) {
+      metrics_.gauge("gyre_requests_admission", "Requests so far: let in, told to wait (429), turned away (503).",
+                     {{"how", how}}, [this, member] { return static_cast<double>(admission_.counters().*member); });
+    };
+    count("admitted", &http::Admission::Counters::admitted);
+    count("told_to_wait", &http::Admission::Counters::told_to_wait);
+    count("shed", &http::Admission::Counters::shed);
     watch(metrics_, core_);
     watch_process(metrics_);
     metrics_.gauge("gyre_agents_connected", "Agents whose stream is open.", {},
@@ -396,6 +422,7 @@ class Server {
   std::optional<Error> problem_;
 
   // In the order of dependence; destroyed from below.
+  http::Admission admission_{admission_limits(config_)};  // its tickets are in tasks of the runtime
   AsioRuntime runtime_;
   std::unique_ptr<db::Connection> database_;
   link::Authority authority_;
