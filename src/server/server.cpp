@@ -30,6 +30,7 @@
 #include "runtime/asio_runtime.hpp"
 #include "runtime/metrics.hpp"
 #include "runtime/os_random.hpp"
+#include "server/help.hpp"
 #include "server/landing.hpp"
 #include "server/system_routes.hpp"
 
@@ -255,6 +256,7 @@ class Server {
     router_.add(pod_routes(pods_, hosts_, events_, unknown));
     router_.add(system_routes({router_, metrics_, [this] { return !closing_; }}));
     router_.add(landing_routes());
+    router_.add(help_routes());
   }
 
   // On an I/O thread: hand the request to the core, and answer once what the answer says is durable.

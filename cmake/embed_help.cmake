@@ -1,0 +1,12 @@
+# cmake -DOUT=FILE -DDIR=FOLDER -P embed_help.cmake: the help pages as C++ strings, by name.
+file(GLOB files ${DIR}/*.html)
+list(SORT files)
+set(text "// Made by cmake/embed_help.cmake.\n#include \"server/help.hpp\"\n\nnamespace gyre::server {\n\n")
+string(APPEND text "const std::vector<HelpPage>& help_pages() {\n  static const std::vector<HelpPage> all{\n")
+foreach(file ${files})
+  get_filename_component(name ${file} NAME)
+  file(READ ${file} content)
+  string(APPEND text "      {\"${name}\", R\"gyre_help(${content})gyre_help\"},\n")
+endforeach()
+string(APPEND text "  };\n  return all;\n}\n\n}  // namespace gyre::server\n")
+file(WRITE ${OUT} "${text}")
