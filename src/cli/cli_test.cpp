@@ -410,8 +410,8 @@ TEST_F(OutputTest, YamlCanBeReadAsTheSameThing) {
   EXPECT_TRUE(text.starts_with("- id: p1\n  name: \"학습, \\\"1\\\"\"\n  status: running\n  gpuCount: 1\n  gpu:\n    id: "
                                "\"NVIDIA A40\"\n  imageName: a\n  ports:\n    - \"22/tcp\"\n"))
       << text;
-  EXPECT_EQ(yaml_of(json::parse(R"({"a":"no","b":"12","c":[],"d":null,"e":[[1,2],{"f":true}]})")),
-            "a: \"no\"\nb: \"12\"\nc: []\nd: null\ne:\n  - - 1\n    - 2\n  - f: true\n");
+  EXPECT_EQ(yaml_of(json::parse(R"({"a":"no","b":"12","c":[],"d":null,"e":[[1,2],{"f":true}],"g":0.0,"h":1e30})")),
+            "a: \"no\"\nb: \"12\"\nc: []\nd: null\ne:\n  - - 1\n    - 2\n  - f: true\ng: 0.0\nh: 1.0e+30\n");
 }
 
 TEST_F(OutputTest, WideShowsMoreAndColumnsChoose) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <boost/json.hpp>
+#include <charconv>
 #include <map>
 
 #include "cli/views.hpp"
@@ -12,8 +13,18 @@ namespace json = boost::json;
 
 namespace {
 
+// As YAML and people write it; Boost writes 0.0 as "0E0", which YAML reads as text.
+std::string number_text(double number) {
+  char buffer[32];
+  const auto [end, problem] = std::to_chars(buffer, buffer + sizeof buffer, number);
+  std::string out(buffer, end);
+  if (out.find_first_of(".n") == std::string::npos) out.insert(std::min(out.find('e'), out.size()), ".0");
+  return out;
+}
+
 std::string scalar_text(const json::value& value) {
   if (value.is_null()) return {};
+  if (value.is_double()) return number_text(value.get_double());
   if (value.is_string()) return std::string(value.get_string());
   if (!value.is_array()) return json::serialize(value);
   std::string out;
@@ -121,7 +132,11 @@ void write_yaml_fields(std::string& out, const json::object& fields, std::size_t
 
 void write_yaml(std::string& out, const json::value& value, std::size_t depth, bool in_list) {
   if (!is_block(value)) {
-    out += (value.is_string() ? yaml_text(std::string_view(value.get_string())) : json::serialize(value)) + "\n";
+    if (value.is_string())
+      out += yaml_text(std::string_view(value.get_string()));
+    else
+      out += value.is_double() ? number_text(value.get_double()) : json::serialize(value);
+    out += "\n";
   } else if (value.is_object()) {
     write_yaml_fields(out, value.get_object(), depth, in_list);
   } else {
