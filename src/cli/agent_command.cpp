@@ -6,6 +6,7 @@
 
 #include "agent/enrol.hpp"
 #include "agent/run.hpp"
+#include "cli/output.hpp"
 #include "server/config.hpp"
 
 namespace gyre::cli {
@@ -49,10 +50,8 @@ int agent_join(const Terminal& terminal, const AgentJoinFlags& flags) {
   const auto host = joined_host(folder);
   if (!host) return refuse(host.error());
   const std::string id = *host ? (*host)->str() : "";
-  if (terminal.format == Format::json)
-    terminal.print(boost::json::serialize(boost::json::object{{"hostId", id}, {"dataDir", folder}}) + "\n");
-  else
-    terminal.print(terminal.word(Word::joined, {{"host", id}, {"folder", folder}}) + "\n");
+  tell(terminal, boost::json::object{{"hostId", id}, {"dataDir", folder}},
+       terminal.word(Word::joined, {{"host", id}, {"folder", folder}}), "hostId");
   return exit_ok;
 }
 

@@ -5,19 +5,76 @@
 namespace gyre::cli {
 namespace {
 
-Exit exit_of(int status, std::string_view code) {
-  if (status == 404) return exit_not_found;
-  if (status >= 400 && status < 500) return exit_refused;
-  if (code == "shutting_down" || code == "unavailable" || code.empty()) {
-    if (status == 502 || status == 503 || status == 504)
-      return exit_unreachable;  // a proxy, or a server on its way out
-  } else if (status == 503) {
-    return exit_refused;  // out of capacity, engine unreachable: the server lives and says no
+// A status alone, from a proxy or a server that is newer than this program.
+ErrorCode kind_of(int status) {
+  switch (status) {
+    case 401:
+      return ErrorCode::unauthenticated;
+    case 402:
+      return ErrorCode::payment_required;
+    case 403:
+      return ErrorCode::permission_denied;
+    case 404:
+    case 410:
+      return ErrorCode::not_found;
+    case 408:
+    case 504:
+      return ErrorCode::deadline_exceeded;
+    case 409:
+    case 423:
+      return ErrorCode::failed_precondition;
+    case 412:
+      return ErrorCode::stale_version;
+    case 429:
+      return ErrorCode::rate_limited;
+    case 502:
+    case 503:
+      return ErrorCode::unavailable;
+    default:
+      return status >= 400 && status < 500 ? ErrorCode::invalid_argument : ErrorCode::internal;
+  }
+}
+
+}  // namespace
+
+Exit exit_of(ErrorCode kind) {
+  switch (kind) {
+    case ErrorCode::invalid_argument:
+    case ErrorCode::method_not_allowed:
+    case ErrorCode::too_large:
+    case ErrorCode::unsupported_media:
+      return exit_usage;
+    case ErrorCode::not_found:
+      return exit_not_found;
+    case ErrorCode::unauthenticated:
+      return exit_log_in;
+    case ErrorCode::permission_denied:
+      return exit_forbidden;
+    case ErrorCode::already_exists:
+    case ErrorCode::failed_precondition:
+    case ErrorCode::stale_version:
+      return exit_conflict;
+    case ErrorCode::payment_required:
+    case ErrorCode::rate_limited:
+    case ErrorCode::out_of_capacity:
+      return exit_limit;
+    case ErrorCode::deadline_exceeded:
+      return exit_timed_out;
+    case ErrorCode::unavailable:
+      return exit_unreachable;
+    case ErrorCode::none:
+    case ErrorCode::internal:
+      return exit_failed;
   }
   return exit_failed;
 }
 
-}  // namespace
+Exit exit_of(Reason reason) {
+  if (reason == Reason::request_cancelled) return exit_interrupted;
+  if (reason == Reason::too_many_api_keys) return exit_limit;            // 409 on the wire, and a limit all the same
+  if (reason == Reason::server_not_trusted) return exit_unreachable;     // there is no server that we may talk to
+  return exit_of(error_code(reason));
+}
 
 Failure Failure::from(const Error& error, Language language) {
   Failure out;
@@ -25,23 +82,7 @@ Failure Failure::from(const Error& error, Language language) {
   out.detail = error.message(language);
   out.fix = error.fix(language);
   out.field = error.field;
-  switch (error.code()) {
-    case ErrorCode::invalid_argument:
-      out.exit = exit_usage;
-      break;
-    case ErrorCode::not_found:
-      out.exit = exit_not_found;
-      break;
-    case ErrorCode::unauthenticated:
-    case ErrorCode::permission_denied:
-      out.exit = exit_refused;
-      break;
-    case ErrorCode::unavailable:
-      out.exit = exit_unreachable;
-      break;
-    default:
-      out.exit = exit_failed;
-  }
+  out.exit = exit_of(error.reason);
   return out;
 }
 
@@ -66,7 +107,8 @@ Failure failure_of(const Answer& answer, const std::string& url, Language langua
   out.field = text("field");
   out.request_id = text("requestId");
   if (problem) out.body = answer.body;
-  out.exit = exit_of(answer.status, out.code);
+  const auto known = reason_from_text(out.code);
+  out.exit = known ? exit_of(*known) : exit_of(kind_of(answer.status));
   if (out.code.empty()) out.code = reason_text(Reason::answer_unreadable);
   return out;
 }

@@ -16,19 +16,28 @@ namespace gyre::cli {
 // What the process says to its caller when it ends. Part of the command line's contract: docs/cli.md.
 enum Exit : int {
   exit_ok = 0,
-  exit_failed = 1,       // it was tried and did not work out: a pod failed, a wait timed out, our own error
-  exit_usage = 2,        // the command line itself is wrong
-  exit_not_found = 3,    // no such pod, host, key
-  exit_refused = 4,      // the server said no: not allowed, wrong field, wrong state, no capacity
-  exit_unreachable = 5,  // no answer from the server
-  exit_interrupted = 130,
+  exit_failed = 1,         // it was tried and did not work out: a pod failed, our own error
+  exit_usage = 2,          // what was asked for is wrong: the command line, a field of it
+  exit_not_found = 3,      // no such pod, host, key, context
+  exit_log_in = 4,         // no key, or one that is not accepted
+  exit_forbidden = 5,      // the key may not do this
+  exit_conflict = 6,       // the state of things does not permit it
+  exit_limit = 7,          // quota, funds, rate, or no capacity
+  exit_timed_out = 8,      // a wait or an answer took too long
+  exit_unreachable = 9,    // no answer from the server
+  exit_interrupted = 130,  // Ctrl C
 };
+
+// The one table of it: what a kind of error means for the exit code.
+Exit exit_of(ErrorCode kind);
+// The same with what is known of one reason beyond its kind.
+Exit exit_of(Reason reason);
 
 // Why a command ended otherwise than wished, in words that are ready to show (already in the user's language).
 struct Failure {
   Exit exit = exit_failed;
   std::string code;  // a reason's code
-  std::string detail, fix, field, request_id;
+  std::string detail, why, fix, field, request_id;
   std::string body;  // the server's own JSON, for -o json; may be empty
 
   static Failure from(const Error& error, Language language);

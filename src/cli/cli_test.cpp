@@ -10,6 +10,7 @@
 
 #include "cli/commands.hpp"
 #include "cli/context.hpp"
+#include "cli/output.hpp"
 #include "cli/table.hpp"
 #include "cli/views.hpp"
 #include "cli/words.hpp"
@@ -102,13 +103,13 @@ TEST_F(ContextTest, WhatIsSavedIsReadBackAndOnlyWeMayReadIt) {
 TEST_F(ContextTest, FlagsWinOverTheEnvironmentAndThatOverWhatIsSaved) {
   Contexts contexts;
   remember(contexts, "local", {"http://saved:1", "saved-key", ""});
-  EXPECT_EQ(choose({}, {}, contexts)->server, "http://saved:1");
-  EXPECT_EQ(choose({}, {{"GYRE_SERVER", "http://env:1/"}}, contexts)->server, "http://env:1");
+  EXPECT_EQ(choose({}, {}, contexts)->context.server, "http://saved:1");
+  EXPECT_EQ(choose({}, {{"GYRE_SERVER", "http://env:1/"}}, contexts)->context.server, "http://env:1");
   EXPECT_EQ(
       choose({.server = "http://flag:1", .api_key = "k", .context = ""}, {{"GYRE_SERVER", "http://env:1"}}, contexts)
-          ->server,
+          ->context.server,
       "http://flag:1");
-  EXPECT_EQ(choose({}, {{"GYRE_API_KEY", "env-key"}}, contexts)->api_key, "env-key");
+  EXPECT_EQ(choose({}, {{"GYRE_API_KEY", "env-key"}}, contexts)->context.api_key, "env-key");
   EXPECT_EQ(choose({}, {}, {}).error().reason, Reason::no_server_known);
   EXPECT_FALSE(choose({.server = "ftp://x", .api_key = "", .context = ""}, {}, {}));
 }
@@ -116,8 +117,8 @@ TEST_F(ContextTest, FlagsWinOverTheEnvironmentAndThatOverWhatIsSaved) {
 TEST_F(ContextTest, ASavedKeyIsNotSentToAnotherServer) {
   Contexts contexts;
   remember(contexts, "local", {"http://saved:1", "saved-key", ""});
-  EXPECT_EQ(choose({.server = "http://other:1", .api_key = "", .context = ""}, {}, contexts)->api_key, "");
-  EXPECT_EQ(choose({.server = "http://saved:1/", .api_key = "", .context = ""}, {}, contexts)->api_key, "saved-key");
+  EXPECT_EQ(choose({.server = "http://other:1", .api_key = "", .context = ""}, {}, contexts)->context.api_key, "");
+  EXPECT_EQ(choose({.server = "http://saved:1/", .api_key = "", .context = ""}, {}, contexts)->context.api_key, "saved-key");
 }
 
 // ---- pod create ----
@@ -170,7 +171,7 @@ class FakeApi final : public Api {
     Answer answer = queue.front();
     if (queue.size() > 1) queue.pop_front();
     if (answer.status == 0)
-      return tl::unexpected(Failure{exit_unreachable, "server_unreachable", "gone", "", "", "", ""});
+      return tl::unexpected(Failure{exit_unreachable, "server_unreachable", "gone", "", "", "", "", ""});
     if (!answer.ok()) return tl::unexpected(failure_of(answer, url_, Language::en));
     return answer;
   }
@@ -253,7 +254,7 @@ TEST_F(CommandTest, AFailedPodEndsTheWaitWithItsReasonAndExitCode) {
   PodCreateFlags flags;
   flags.image = "img";
   EXPECT_EQ(pod_create(commands, flags, {.wait = true}), exit_failed);
-  EXPECT_NE(err().find("error: no image img\ntry: check the name\ncode: image_not_found"), std::string::npos) << err();
+  EXPECT_NE(err().find("error: the pod n (p1) is failed\nwhy: no image img\ntry: check the name\ncode: image_not_found"), std::string::npos) << err();
 }
 
 TEST_F(CommandTest, TheWaitOutlivesARestartOfTheServer) {
@@ -267,7 +268,7 @@ TEST_F(CommandTest, TheWaitOutlivesARestartOfTheServer) {
 
 TEST_F(CommandTest, AWaitThatTakesTooLongSaysSo) {
   api.on("GET /v1/pods/p1", 200, R"({"id":"p1","name":"n","status":"queued"})");
-  EXPECT_EQ(pod_get(commands, "p1", {.wait = true, .timeout = Duration(20)}), exit_failed);
+  EXPECT_EQ(pod_get(commands, "p1", {.wait = true, .timeout = Duration(20)}), exit_timed_out);
   EXPECT_NE(err().find("wait_timed_out"), std::string::npos) << err();
 }
 
@@ -306,7 +307,7 @@ TEST_F(CommandTest, JsonModePrintsTheObjectAndErrorsAsOneObject) {
          R"({"code":"invalid_field","detail":"ports[1]: expected PORT/http","field":"ports[1]","requestId":"r1"})");
   PodCreateFlags flags;
   flags.image = "x";
-  EXPECT_EQ(pod_create(commands, flags, {}), exit_refused);
+  EXPECT_EQ(pod_create(commands, flags, {}), exit_usage);
   const auto error = json::parse(err());
   EXPECT_EQ(error.at("field"), "ports[1]");
   EXPECT_EQ(error.at("requestId"), "r1");
@@ -346,7 +347,7 @@ TEST_F(CommandTest, AHostWithoutItsEngineSaysSoInTheList) {
   api.on(
       "GET /v1/hosts?limit=1000", 200,
       R"([{"id":"h1","name":"alpha","status":"listed","engine":{"name":"docker","reachable":false,"error":"engine unreachable"},"gpus":[]}])");
-  EXPECT_EQ(host_list(commands), exit_ok);
+  EXPECT_EQ(host_list(commands, {}), exit_ok);
   EXPECT_NE(out().find("engine unreachable"), std::string::npos) << out();
 }
 
@@ -354,13 +355,255 @@ TEST(Failures, StatusesBecomeExitCodes) {
   const auto exit = [](int status, const char* body) {
     return failure_of(FakeApi::make(status, body), "u", Language::en).exit;
   };
+  EXPECT_EQ(exit(400, R"({"code":"invalid_field","detail":"x"})"), exit_usage);
+  EXPECT_EQ(exit(401, R"({"code":"key_invalid_in_a_newer_server","detail":"x"})"), exit_log_in);
+  EXPECT_EQ(exit(402, "{}"), exit_limit);
+  EXPECT_EQ(exit(403, R"({"code":"permission_denied","detail":"no"})"), exit_forbidden);
   EXPECT_EQ(exit(404, "{}"), exit_not_found);
-  EXPECT_EQ(exit(403, R"({"code":"permission_denied","detail":"no"})"), exit_refused);
-  EXPECT_EQ(exit(409, "{}"), exit_refused);
-  EXPECT_EQ(exit(503, R"({"code":"shutting_down","detail":"x"})"), exit_unreachable);
-  EXPECT_EQ(exit(503, R"({"code":"engine_unreachable","detail":"x"})"), exit_refused);
-  EXPECT_EQ(exit(502, "<html>"), exit_unreachable);
+  EXPECT_EQ(exit(408, "{}"), exit_timed_out);
+  EXPECT_EQ(exit(409, "{}"), exit_conflict);
+  EXPECT_EQ(exit(409, R"({"code":"too_many_api_keys","detail":"x"})"), exit_limit);
+  EXPECT_EQ(exit(412, "{}"), exit_conflict);
+  EXPECT_EQ(exit(429, "{}"), exit_limit);
   EXPECT_EQ(exit(500, R"({"code":"internal_error","detail":"x"})"), exit_failed);
+  EXPECT_EQ(exit(502, "<html>"), exit_unreachable);
+  EXPECT_EQ(exit(503, R"({"code":"shutting_down","detail":"x"})"), exit_unreachable);
+  EXPECT_EQ(exit(503, R"({"code":"host_disk_full","detail":"x"})"), exit_limit);
+  EXPECT_EQ(exit(504, "<html>"), exit_timed_out);
+}
+
+// ---- output ----
+
+class OutputTest : public CommandTest {
+ protected:
+  std::string printed(Format format, const ListFlags& flags = {}) {
+    terminal.format = format;
+    const auto before = out().size();
+    code = show_list(terminal, Time{}, pod_kind(), pods, flags);
+    return out().substr(before);
+  }
+  int code = 0;
+  json::array pods =
+      json::parse(
+          R"([{"id":"p1","name":"학습, \"1\"","status":"running","gpuCount":1,"gpu":{"id":"NVIDIA A40"},"imageName":"a","ports":["22/tcp"],"createdAt":"1970-01-01T00:00:00.000Z"},)"
+          R"({"id":"p2","name":"=1+1","status":"failed","gpuCount":0,"imageName":"b","reason":{"code":"image_not_found","text":"no image b"}}])")
+          .as_array();
+};
+
+TEST_F(OutputTest, JsonIsTheServersAnswerAndJsonlOneALine) {
+  EXPECT_EQ(json::parse(printed(Format::json)), json::value(pods));
+  EXPECT_EQ(printed(Format::jsonl), json::serialize(pods[0]) + "\n" + json::serialize(pods[1]) + "\n");
+}
+
+TEST_F(OutputTest, NamesAreWhatOtherCommandsTake) { EXPECT_EQ(printed(Format::name), "p1\np2\n"); }
+
+TEST_F(OutputTest, CsvHasStableHeadsAndTheServersWords) {
+  const auto text = printed(Format::csv);
+  EXPECT_TRUE(text.starts_with("id,name,status,gpu,host,image,age,why\r\n")) << text;
+  EXPECT_NE(text.find("p1,\"학습, \"\"1\"\"\",running,1 × NVIDIA A40,"), std::string::npos) << text;
+  EXPECT_NE(text.find("p2,'=1+1,failed,CPU,,b,,image_not_found\r\n"), std::string::npos)
+      << "a name that looks like a formula must not be run: " << text;
+}
+
+TEST_F(OutputTest, YamlCanBeReadAsTheSameThing) {
+  const auto text = printed(Format::yaml);
+  EXPECT_TRUE(text.starts_with("- id: p1\n  name: \"학습, \\\"1\\\"\"\n  status: running\n  gpuCount: 1\n  gpu:\n    id: "
+                               "\"NVIDIA A40\"\n  imageName: a\n  ports:\n    - \"22/tcp\"\n"))
+      << text;
+  EXPECT_EQ(yaml_of(json::parse(R"({"a":"no","b":"12","c":[],"d":null,"e":[[1,2],{"f":true}],"g":0.0,"h":1e30})")),
+            "a: \"no\"\nb: \"12\"\nc: []\nd: null\ne:\n  - - 1\n    - 2\n  - f: true\ng: 0.0\nh: 1.0e+30\n");
+}
+
+TEST_F(OutputTest, WideShowsMoreAndColumnsChoose) {
+  EXPECT_EQ(printed(Format::table).find("22/tcp"), std::string::npos);
+  EXPECT_NE(printed(Format::wide).find("22/tcp"), std::string::npos);
+  ListFlags flags;
+  flags.columns = {"name", "reason.code"};
+  EXPECT_EQ(printed(Format::csv, flags), "name,reason.code\r\n\"학습, \"\"1\"\"\",\r\n'=1+1,image_not_found\r\n");
+  flags.columns = {"no such column!"};
+  printed(Format::table, flags);
+  EXPECT_EQ(code, exit_usage);
+}
+
+TEST_F(OutputTest, FiltersTakeColumnsAndFields) {
+  ListFlags flags;
+  flags.filters = {"status=failed", "status=running", "image!=b"};
+  EXPECT_EQ(printed(Format::name, flags), "p1\n");
+  flags.filters = {"reason.code=image_not_found"};
+  EXPECT_EQ(printed(Format::name, flags), "p2\n");
+  flags.filters = {"=x"};
+  printed(Format::name, flags);
+  EXPECT_EQ(code, exit_usage);
+}
+
+TEST_F(OutputTest, ColumnsOfMixedScriptsStayAligned) {
+  ListFlags flags;
+  flags.columns = {"name", "status"};
+  terminal.language = Language::ko;
+  std::istringstream lines(printed(Format::table, flags));
+  std::vector<std::size_t> begins;
+  for (std::string line; std::getline(lines, line);) {
+    const auto second = line.rfind("  ");
+    begins.push_back(display_width(line.substr(0, second)));
+  }
+  EXPECT_EQ(begins.size(), 3u);
+  EXPECT_EQ(std::set<std::size_t>(begins.begin(), begins.end()).size(), 1u) << out();
+}
+
+// ---- keys, GPUs ----
+
+TEST_F(CommandTest, AKeyIsPrintedAloneSoThatAScriptCanTakeIt) {
+  api.on("POST /v1/apikeys", 201, R"({"id":"k1","name":"ci","scope":"READ","key":"rpa_SECRET"})");
+  EXPECT_EQ(key_create(commands, "ci", true), exit_ok);
+  EXPECT_EQ(out(), "rpa_SECRET\n");
+  EXPECT_EQ(err().find("rpa_SECRET"), std::string::npos);
+  EXPECT_EQ(json::parse(api.calls.back().body), json::parse(R"({"scope":"READ","name":"ci"})"));
+}
+
+TEST_F(CommandTest, AKeyIsFoundByIdOrByANameThatOnlyOneHas) {
+  api.on("GET /v1/apikeys", 200, R"([{"id":"k1","name":"ci"},{"id":"k2","name":"old"},{"id":"k3","name":"old"}])");
+  api.on("PATCH /v1/apikeys/k1", 200, R"({"id":"k1","name":"ci","enabled":false})");
+  api.on("DELETE /v1/apikeys/k2", 204, "");
+  EXPECT_EQ(key_enable(commands, "ci", false), exit_ok);
+  EXPECT_EQ(api.calls.back().body, R"({"enabled":false})");
+  EXPECT_EQ(key_delete(commands, {"k2"}, true), exit_ok);
+  EXPECT_EQ(key_delete(commands, {"old"}, true), exit_usage) << "which of the two?";
+  EXPECT_EQ(key_enable(commands, "nobody", true), exit_not_found);
+}
+
+TEST_F(CommandTest, GpusAreListedWithWhatIsFree) {
+  api.on("GET /v1/gpus", 200,
+         R"([{"id":"NVIDIA A40","memoryInGb":48,"total":8,"free":3,"mostFreeOnOneHost":2,"simulated":true}])");
+  EXPECT_EQ(gpu_list(commands, {}), exit_ok);
+  EXPECT_NE(out().find("NVIDIA A40 (simulated)"), std::string::npos) << out();
+  terminal.format = Format::name;
+  EXPECT_EQ(gpu_list(commands, {}), exit_ok);
+  EXPECT_TRUE(out().ends_with("\nNVIDIA A40\n")) << out();
+}
+
+TEST_F(CommandTest, PsLeavesOutWhatHasEnded) {
+  api.on("GET /v1/pods", 200,
+         R"([{"id":"p1","status":"running"},{"id":"p2","status":"stopped"},{"id":"p3","status":"queued"}])");
+  terminal.format = Format::name;
+  PodListFlags flags;
+  flags.only_active = true;
+  EXPECT_EQ(pod_list(commands, flags), exit_ok);
+  EXPECT_EQ(out(), "p1\np3\n");
+}
+
+// ---- what destroys ----
+
+TEST_F(CommandTest, WhatDestroysNamesTheServerFirst) {
+  commands.context = "prod (https://gyre.example.com)";
+  api.on("GET /v1/pods/p1", 200, R"({"id":"p1","name":"n"})");
+  api.on("DELETE /v1/pods/p1", 204, "");
+  EXPECT_EQ(pod_delete(commands, {"p1"}, true, {}), exit_ok);
+  EXPECT_TRUE(err().starts_with("context: prod (https://gyre.example.com)\n")) << err();
+}
+
+TEST_F(CommandTest, WithoutInputAnUnconfirmedDeleteIsRefusedAndNothingIsSent) {
+  terminal.may_ask = false;
+  api.on("GET /v1/pods/p1", 200, R"({"id":"p1","name":"n"})");
+  EXPECT_EQ(pod_delete(commands, {"p1"}, false, {}), exit_usage);
+  EXPECT_NE(err().find("confirmation_needed"), std::string::npos) << err();
+  EXPECT_EQ(api.calls.back().method, "GET");
+}
+
+TEST_F(CommandTest, AnUpdateSendsOnlyWhatChangesAndKeepsOtherVariables) {
+  api.on("GET /v1/pods/p1", 200, R"({"id":"p1","name":"n","desiredStatus":"RUNNING","env":{"A":"1","B":"2"}})");
+  api.on("PATCH /v1/pods/p1", 200, R"({"id":"p1","name":"n","status":"running"})");
+  PodUpdateFlags flags;
+  flags.env = {"B=3"};
+  flags.locked = true;
+  EXPECT_EQ(pod_update(commands, "p1", flags, {}), exit_ok);
+  EXPECT_EQ(json::parse(api.calls.back().body), json::parse(R"({"env":{"A":"1","B":"3"},"locked":true})"));
+  EXPECT_EQ(pod_update(commands, "p1", {}, {}), exit_usage);
+}
+
+// ---- contexts as commands, and the project's file ----
+
+class ContextCommandTest : public CommandTest {
+ protected:
+  ContextCommandTest() {
+    std::string name = (std::filesystem::temp_directory_path() / "gyre-cli-XXXXXX").string();
+    dir_ = ::mkdtemp(name.data());
+    file_ = dir_ + "/config.yaml";
+  }
+  ~ContextCommandTest() override { std::filesystem::remove_all(dir_); }
+  ContextCommands here() { return {terminal, file_, {{"HOME", dir_}}}; }
+  std::string dir_, file_;
+};
+
+TEST_F(ContextCommandTest, AServerIsAddedUsedAndRemoved) {
+  ContextAddFlags add;
+  add.name = "prod";
+  add.server = "https://gyre.example.com";
+  add.api_key = "rpa_SECRET";
+  EXPECT_EQ(context_add(here(), add), exit_ok);
+  EXPECT_EQ(context_add(here(), add), exit_conflict) << "a saved key must not be lost by a second add";
+  add.name = "lab";
+  add.server = "http://lab:8080";
+  EXPECT_EQ(context_add(here(), add), exit_ok);
+  EXPECT_EQ(context_use(here(), "lab"), exit_ok);
+  EXPECT_EQ(read_contexts(file_)->current, "lab");
+  EXPECT_EQ(context_use(here(), "nowhere"), exit_not_found);
+  EXPECT_EQ(context_remove(here(), "lab", true), exit_ok);
+  EXPECT_EQ(read_contexts(file_)->by_name.size(), 1u);
+  EXPECT_EQ(read_contexts(file_)->current, "");
+  terminal.format = Format::json;
+  EXPECT_EQ(context_list(here(), {}), exit_ok);
+  EXPECT_EQ(out().find("rpa_SECRET"), std::string::npos) << "keys are never listed";
+  struct stat status {};
+  ASSERT_EQ(::stat(file_.c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 0777, 0600u);
+}
+
+TEST_F(ContextCommandTest, AKeyComesFromAFileWithoutItsLineBreak) {
+  std::ofstream(dir_ + "/key") << "rpa_FILE\n";
+  ContextAddFlags add;
+  add.name = "a";
+  add.server = "http://a:1";
+  add.key_file = dir_ + "/key";
+  EXPECT_EQ(context_add(here(), add), exit_ok);
+  EXPECT_EQ(read_contexts(file_)->by_name.at("a").api_key, "rpa_FILE");
+}
+
+TEST_F(ContextCommandTest, TheProjectsFileWinsOverWhatIsSavedAndLosesToTheEnvironment) {
+  Contexts contexts;
+  remember(contexts, "local", {"http://saved:1", "saved-key", ""});
+  remember(contexts, "team", {"http://team:1", "team-key", ""});
+  std::filesystem::create_directories(dir_ + "/project/deep");
+  std::ofstream(dir_ + "/project/.gyre.yaml") << "context: team\n";
+  const std::map<std::string, std::string> environment{{"HOME", dir_}};
+  const auto project = find_project_file(dir_ + "/project/deep", environment);
+  ASSERT_TRUE(project && *project);
+  EXPECT_EQ(choose({}, {}, contexts, *project)->context.api_key, "team-key");
+  EXPECT_EQ(choose({}, {}, contexts, *project)->source, Source::project);
+  EXPECT_EQ(choose({}, {{"GYRE_CONTEXT", "local"}}, contexts, *project)->context.server, "http://saved:1");
+  EXPECT_EQ(choose({.server = "", .api_key = "", .context = "local"}, {{"GYRE_SERVER", "http://env:1"}}, contexts,
+                   *project)
+                ->context.server,
+            "http://saved:1")
+      << "a flag wins over all";
+}
+
+TEST_F(ContextCommandTest, AProjectOfSomebodyElseGetsNoKeyOfOurs) {
+  Contexts contexts;
+  remember(contexts, "local", {"http://saved:1", "saved-key", ""});
+  std::ofstream(dir_ + "/.gyre.yaml") << "server: http://evil:1\n";
+  const auto project = find_project_file(dir_, {});
+  ASSERT_TRUE(project && *project);
+  EXPECT_EQ(choose({}, {}, contexts, *project)->context.api_key, "");
+  std::ofstream(dir_ + "/.gyre.yaml") << "api_key: rpa_X\n";
+  EXPECT_EQ(find_project_file(dir_, {}).error().reason, Reason::key_in_project_file);
+}
+
+TEST(Stages, APullSaysHowLongItWillTake) {
+  const auto stage = stage_of(
+      json::parse(
+          R"({"status":"provisioning","progress":{"phase":"downloading","percent":42,"bytesDone":42000000,"bytesTotal":100000000,"bytesPerSecond":5000000,"secondsLeft":12}})"),
+      Language::en);
+  EXPECT_EQ(stage.detail, "pulling the image 42% (42.0 MB of 100 MB, 5.0 MB/s), about 12s left");
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// gyre pod ... and gyre host ...: each verb is one function over the API. They return the exit code and have said
+// gyre pod, host, gpu, key, context: each verb is one function over the API. They return the exit code and have said
 // everything by then.
 #pragma once
 
@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "cli/api.hpp"
+#include "cli/context.hpp"
+#include "cli/output.hpp"
 #include "cli/terminal.hpp"
 #include "cli/wait.hpp"
 
@@ -41,10 +43,22 @@ struct WaitFlags {
   Duration timeout{0};  // 0: for ever
 };
 
+// What PATCH /v1/pods/{id} takes; what is not given stays as it is.
+struct PodUpdateFlags {
+  std::string name, image, mount, restart, env_file, file;
+  std::vector<std::string> env, ports, entrypoint, command;
+  std::optional<int> disk_gb, volume_gb;
+  std::optional<bool> locked;
+};
+// Refuses an update of nothing. `env` is the pod's own before: what is given is put into it.
+Result<boost::json::object> update_body(const PodUpdateFlags& flags, const boost::json::value& pod,
+                                        const std::map<std::string, std::string>& environment);
+
 struct PodListFlags {
-  std::vector<std::string> filters;  // "status=running"
+  ListFlags show;  // filters go to the server: "status=running"
   std::string sort, cursor;
-  int limit = 0;  // 0: all there are, page by page
+  int limit = 0;             // 0: all there are, page by page
+  bool only_active = false;  // those that hold or wait for a GPU
 };
 
 struct PodLogFlags {
@@ -60,20 +74,48 @@ struct Commands {
   std::stop_token stop;                  // Ctrl C
   std::function<std::string()> new_key;  // for Idempotency-Key: never the same twice
   std::function<Time()> now;
+  std::string context{};  // "local (http://127.0.0.1:8080)": said before anything is destroyed
 };
+
+// Before a command that destroys: says which server it means, and asks on a terminal. Empty: go on; else the exit code.
+std::optional<int> ask_first(const Commands& c, const std::string& question, bool yes);
 
 int pod_create(Commands& c, const PodCreateFlags& flags, const WaitFlags& wait);
 int pod_list(Commands& c, const PodListFlags& flags);
 int pod_get(Commands& c, const std::string& pod, const WaitFlags& wait);
 int pod_logs(Commands& c, const std::string& pod, const PodLogFlags& flags);
+int pod_update(Commands& c, const std::string& pod, const PodUpdateFlags& flags, const WaitFlags& wait);
 enum class PodVerb { start, stop, restart, reset };
 int pod_verb(Commands& c, PodVerb verb, const std::string& pod, std::optional<int> gpus, const WaitFlags& wait);
 int pod_delete(Commands& c, const std::vector<std::string>& pods, bool yes, const WaitFlags& wait);
 
-int host_list(Commands& c);
+int host_list(Commands& c, const ListFlags& flags);
 int host_get(Commands& c, const std::string& host);
 int host_token(Commands& c, const std::string& name);
 int host_drain(Commands& c, const std::string& host, bool drain);
 int host_retire(Commands& c, const std::string& host, bool force, bool yes);
+
+int gpu_list(Commands& c, const ListFlags& flags);
+
+int key_create(Commands& c, const std::string& name, bool read_only);
+int key_list(Commands& c, const ListFlags& flags);
+int key_enable(Commands& c, const std::string& key, bool enabled);  // by id, or by a name that only one has
+int key_delete(Commands& c, const std::vector<std::string>& keys, bool yes);
+
+// Contexts are files here, no server is asked.
+struct ContextCommands {
+  const Terminal& terminal;
+  std::string file;  // where they are saved
+  std::map<std::string, std::string> environment;
+};
+int context_list(const ContextCommands& c, const ListFlags& flags);
+int context_use(const ContextCommands& c, const std::string& name);
+struct ContextAddFlags {
+  std::string name, server, api_key, key_file;  // key_file: "-" is standard input
+  bool use = false, replace = false;
+};
+int context_add(const ContextCommands& c, const ContextAddFlags& flags);
+int context_remove(const ContextCommands& c, const std::string& name, bool yes);
+int context_show(const ContextCommands& c, const Wishes& wishes);  // which server a command here would talk to, and why
 
 }  // namespace gyre::cli

@@ -3,6 +3,7 @@
 #include <unistd.h>
 #include <yaml-cpp/yaml.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
@@ -77,31 +78,71 @@ void remember(Contexts& contexts, const std::string& name, Context context) {
   if (contexts.current.empty() || !contexts.by_name.contains(contexts.current)) contexts.current = name;
 }
 
-Result<Context> choose(const Wishes& wishes, const std::map<std::string, std::string>& environment,
-                       const Contexts& contexts) {
-  Context out;
-  out.server = without_slash(!wishes.server.empty() ? wishes.server : variable(environment, "GYRE_SERVER"));
-  out.api_key = !wishes.api_key.empty() ? wishes.api_key : variable(environment, "GYRE_API_KEY");
-  auto name = !wishes.context.empty() ? wishes.context : variable(environment, "GYRE_CONTEXT");
-  if (!name.empty() && !contexts.by_name.contains(name)) {
+Result<std::optional<ProjectFile>> find_project_file(const std::string& folder,
+                                                     const std::map<std::string, std::string>& environment) {
+  std::error_code ignored;
+  const std::filesystem::path home = variable(environment, "HOME");
+  for (std::filesystem::path here = folder; !here.empty(); here = here.parent_path()) {
+    const auto file = here / ".gyre.yaml";
+    if (std::filesystem::is_regular_file(file, ignored)) {
+      ProjectFile out{file.string(), "", ""};
+      const auto text = TRY(read_file(file));
+      try {
+        const auto root = YAML::Load(text.value_or(""));
+        for (const char* name : {"api_key", "apiKey", "key"})
+          if (root.IsMap() && root[name]) return fail(Reason::key_in_project_file, {{"file", out.file}});
+        if (root.IsMap() && root["context"]) out.context = root["context"].as<std::string>();
+        if (root.IsMap() && root["server"]) out.server = root["server"].as<std::string>();
+      } catch (const YAML::Exception& problem) {
+        return fail(Reason::context_unreadable, {{"file", out.file}, {"detail", problem.what()}});
+      }
+      return std::optional(out);
+    }
+    if (here == home || here == here.root_path() || std::filesystem::exists(here / ".git", ignored)) break;
+  }
+  return std::optional<ProjectFile>();
+}
+
+Result<Choice> choose(const Wishes& wishes, const std::map<std::string, std::string>& environment,
+                      const Contexts& contexts, const std::optional<ProjectFile>& project) {
+  struct Said {
+    Source source;
+    std::string server, context;
+  };
+  // In this order; who says anything of a server or a context decides it, the others are not asked.
+  const Said all[] = {
+      {Source::flag, wishes.server, wishes.context},
+      {Source::environment, variable(environment, "GYRE_SERVER"), variable(environment, "GYRE_CONTEXT")},
+      {Source::project, project ? project->server : "", project ? project->context : ""},
+      {Source::saved, "", contexts.current}};
+  const auto* said = std::find_if(std::begin(all), std::end(all),
+                                  [](const Said& one) { return !one.server.empty() || !one.context.empty(); });
+  if (said == std::end(all)) return fail(Reason::no_server_known);
+  Choice out;
+  out.source = said->source;
+  out.context.server = without_slash(said->server);
+  const auto saved = contexts.by_name.find(said->context);
+  if (!said->context.empty() && saved == contexts.by_name.end()) {
     std::string known;
     for (const auto& [other, context] : contexts.by_name) known += (known.empty() ? "" : ", ") + other;
-    return fail(Reason::bad_argument,
-                {{"argument", "--context"}, {"detail", "no context " + name + "; known: " + known}});
+    return fail(Reason::context_not_found, {{"name", said->context}, {"known", known.empty() ? "-" : known}});
   }
-  if (name.empty()) name = contexts.current;
-  const auto saved = contexts.by_name.find(name);
-  if (out.server.empty()) {
-    if (saved == contexts.by_name.end() || saved->second.server.empty()) return fail(Reason::no_server_known);
-    out.server = without_slash(saved->second.server);
-    out.data_dir = saved->second.data_dir;
+  if (saved != contexts.by_name.end()) {
+    out.name = said->context;
+    if (out.context.server.empty()) {
+      out.context.server = without_slash(saved->second.server);
+      out.context.data_dir = saved->second.data_dir;
+    }
   }
-  // A saved key is sent only to the server it was saved for.
-  if (out.api_key.empty())
+  if (out.context.server.empty()) return fail(Reason::no_server_known);
+  out.context.api_key = !wishes.api_key.empty() ? wishes.api_key : variable(environment, "GYRE_API_KEY");
+  const auto preferred = out.name.empty() ? contexts.current : out.name;
+  if (out.context.api_key.empty())
     for (const auto& [other, context] : contexts.by_name)
-      if (without_slash(context.server) == out.server && (out.api_key.empty() || other == name))
-        out.api_key = context.api_key;
-  const bool scheme = out.server.starts_with("http://") || out.server.starts_with("https://");
+      if (without_slash(context.server) == out.context.server &&
+          (out.context.api_key.empty() || other == preferred))
+        out.context.api_key = context.api_key;
+  const bool scheme = out.context.server.starts_with("http://") || out.context.server.starts_with("https://");
   if (!scheme)
     return fail(Reason::bad_argument,
                 {{"argument", "--server"}, {"detail", "expected http:// or https:// and a host"}});

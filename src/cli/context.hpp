@@ -1,5 +1,5 @@
 // Which server this command talks to, and with which key. `gyre up` saves both, so that `gyre pod list` works right
-// after it; a flag wins over the environment, and that over what is saved.
+// after it; a flag wins over the environment, that over the project's file, and that over what is saved.
 #pragma once
 
 #include <map>
@@ -34,8 +34,26 @@ void remember(Contexts& contexts, const std::string& name, Context context);
 struct Wishes {
   std::string server, api_key, context;  // from flags; may be empty
 };
-// The context to use. Refuses when no server is known; a missing key is an empty one.
-Result<Context> choose(const Wishes& wishes, const std::map<std::string, std::string>& environment,
-                       const Contexts& contexts);
+
+// What the nearest .gyre.yaml says for everybody who works in a project: `context: NAME` or `server: URL`, never a key.
+struct ProjectFile {
+  std::string file, context, server;
+};
+// Looked for in `folder` and above it, up to a repository's root or the home folder. Errors: context_unreadable,
+// key_in_project_file.
+Result<std::optional<ProjectFile>> find_project_file(const std::string& folder,
+                                                     const std::map<std::string, std::string>& environment);
+
+// Which context it is, and who said so: a flag, else the environment, else the project file, else the saved one.
+enum class Source { flag, environment, project, saved };
+struct Choice {
+  Context context;
+  std::string name;  // of the saved context; empty when only a URL was given
+  Source source = Source::saved;
+};
+// Refuses when no server is known; a missing key is an empty one. A saved key is only ever sent to the server that it
+// was saved for, whoever named that server.
+Result<Choice> choose(const Wishes& wishes, const std::map<std::string, std::string>& environment,
+                      const Contexts& contexts, const std::optional<ProjectFile>& project = {});
 
 }  // namespace gyre::cli

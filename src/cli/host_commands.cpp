@@ -1,5 +1,6 @@
 #include <boost/json.hpp>
 
+#include "cli/ask.hpp"
 #include "cli/commands.hpp"
 #include "cli/views.hpp"
 #include "http/client.hpp"
@@ -9,21 +10,6 @@ namespace gyre::cli {
 namespace json = boost::json;
 
 namespace {
-
-Outcome<json::value> ask(Commands& c, const std::string& method, const std::string& target, std::string body = {}) {
-  Call call;
-  call.method = method;
-  call.target = target;
-  call.body = std::move(body);
-  const auto answer = c.api.call(call);
-  if (!answer) return tl::unexpected(answer.error());
-  if (answer->body.empty()) return json::value();
-  boost::system::error_code error;
-  auto value = json::parse(answer->body, error);
-  if (!error) return value;
-  Args args{{"url", c.api.url()}, {"detail", error.message()}};
-  return tl::unexpected(Failure::from(Error{Reason::answer_unreadable, std::move(args), ""}, c.terminal.language));
-}
 
 std::string host_target(const std::string& host, std::string_view rest = "") {
   return "/v1/hosts/" + http::url_encode(host) + std::string(rest);
@@ -46,40 +32,25 @@ Outcome<json::value> find_host(Commands& c, const std::string& host) {
 }
 
 int show(const Commands& c, const json::value& host) {
-  if (c.terminal.format == Format::json) {
-    c.terminal.print(json::serialize(host) + "\n");
-    return exit_ok;
-  }
   Args args{{"name", printable(text_of(host, "name"))},
             {"id", text_of(host, "id")},
             {"status", say_named("host_", text_of(host, "status"), c.terminal.language)}};
-  c.terminal.print(c.terminal.word(Word::host_verb_done, args) + "\n");
+  tell(c.terminal, c.now(), host_kind(), host, c.terminal.word(Word::host_verb_done, args));
   return exit_ok;
 }
 
 }  // namespace
 
-int host_list(Commands& c) {
+int host_list(Commands& c, const ListFlags& flags) {
   const auto hosts = ask(c, "GET", "/v1/hosts?limit=1000");
   if (!hosts) return c.terminal.report(hosts.error());
-  if (c.terminal.format == Format::json) {
-    c.terminal.print(json::serialize(*hosts) + "\n");
-  } else if (!hosts->is_array() || hosts->get_array().empty()) {
-    c.terminal.line(c.terminal.word(Word::no_hosts));
-  } else {
-    c.terminal.show(host_table(hosts->get_array(), c.now(), c.terminal.language));
-  }
-  return exit_ok;
+  return show_list(c.terminal, c.now(), host_kind(), hosts->is_array() ? hosts->get_array() : json::array(), flags);
 }
 
 int host_get(Commands& c, const std::string& host) {
   const auto found = find_host(c, host);
   if (!found) return c.terminal.report(found.error());
-  if (c.terminal.format == Format::json)
-    c.terminal.print(json::serialize(*found) + "\n");
-  else
-    c.terminal.print(host_page(*found, c.now(), c.terminal));
-  return exit_ok;
+  return show_one(c.terminal, c.now(), host_kind(), *found);
 }
 
 int host_token(Commands& c, const std::string& name) {
@@ -87,8 +58,8 @@ int host_token(Commands& c, const std::string& name) {
   if (!name.empty()) body["name"] = name;
   const auto made = ask(c, "POST", "/v1/hosts/tokens", json::serialize(body));
   if (!made) return c.terminal.report(made.error());
-  if (c.terminal.format == Format::json) {
-    c.terminal.print(json::serialize(*made) + "\n");
+  if (!c.terminal.for_people()) {
+    tell(c.terminal, made->as_object(), "", "token");
     return exit_ok;
   }
   c.terminal.line(c.terminal.word(Word::label_join) + " (" + c.terminal.word(Word::label_expires) + " " +
@@ -110,16 +81,10 @@ int host_retire(Commands& c, const std::string& host, bool force, bool yes) {
   if (!found) return c.terminal.report(found.error());
   const auto id = text_of(*found, "id");
   Args args{{"name", printable(text_of(*found, "name"))}, {"id", id}};
-  if (!yes && c.terminal.in_is_tty && !c.terminal.confirmed(c.terminal.word(Word::confirm_retire, args))) {
-    c.terminal.line(c.terminal.word(Word::not_done));
-    return exit_failed;
-  }
+  if (const auto ended = ask_first(c, c.terminal.word(Word::confirm_retire, args), yes)) return *ended;
   const auto gone = ask(c, "DELETE", host_target(id, force ? "?force=true" : ""));
   if (!gone) return c.terminal.report(gone.error());
-  if (c.terminal.format == Format::json)
-    c.terminal.print(json::serialize(json::object{{"id", id}, {"retired", true}}) + "\n");
-  else
-    c.terminal.print(c.terminal.word(Word::host_retired_done, args) + "\n");
+  tell(c.terminal, json::object{{"id", id}, {"retired", true}}, c.terminal.word(Word::host_retired_done, args));
   return exit_ok;
 }
 

@@ -71,11 +71,7 @@ class HttpApi final : public Api {
   }
 
   tl::unexpected<Failure> failure(const Error& error) const {
-    auto out = Failure::from(error, language_);
-    if (error.reason == Reason::server_not_trusted || error.reason == Reason::answer_timed_out)
-      out.exit = exit_unreachable;
-    if (error.reason == Reason::request_cancelled) out.exit = exit_interrupted;
-    return tl::unexpected(std::move(out));
+    return tl::unexpected(Failure::from(error, language_));
   }
 
   Context context_;

@@ -4,6 +4,7 @@
 #include <iostream>
 #include <sstream>
 
+#include "cli/ask.hpp"
 #include "cli/commands.hpp"
 #include "cli/views.hpp"
 #include "http/client.hpp"
@@ -22,21 +23,7 @@ std::string pod_target(const std::string& pod, std::string_view rest = "") {
   return "/v1/pods/" + http::url_encode(pod) + std::string(rest);
 }
 
-Outcome<json::value> parsed(const Answer& answer, const Commands& c) {
-  boost::system::error_code error;
-  auto value = json::parse(answer.body, error);
-  if (!error) return value;
-  Args args{{"url", c.api.url()}, {"detail", error.message()}};
-  return tl::unexpected(Failure::from(Error{Reason::answer_unreadable, std::move(args), ""}, c.terminal.language));
-}
-
-Outcome<json::value> get(Commands& c, const std::string& target) {
-  Call call;
-  call.target = target;
-  const auto answer = c.api.call(call);
-  if (!answer) return tl::unexpected(answer.error());
-  return parsed(*answer, c);
-}
+Outcome<json::value> get(Commands& c, const std::string& target) { return ask(c, "GET", target); }
 
 // A pod by its id, or by its name when only one has it.
 Outcome<json::value> find_pod(Commands& c, const std::string& pod) {
@@ -53,15 +40,12 @@ Outcome<json::value> find_pod(Commands& c, const std::string& pod) {
   return tl::unexpected(Failure::from(Error{Reason::name_not_unique, std::move(args), ""}, c.terminal.language));
 }
 
-void print_json(const Commands& c, const json::value& value) { c.terminal.print(json::serialize(value) + "\n"); }
-
-// "{name} ({id}): running" on standard error, or the object on standard output with -o json.
+// "{name} ({id}): running" for people, the pod itself for programs.
 void tell(const Commands& c, const json::value& pod) {
-  if (c.terminal.format == Format::json) return print_json(c, pod);
   Args args{{"name", printable(text_of(pod, "name"))},
             {"id", text_of(pod, "id")},
             {"status", say_named("status_", text_of(pod, "status"), c.terminal.language)}};
-  c.terminal.print(c.terminal.word(Word::verb_done, args) + "\n");
+  tell(c.terminal, c.now(), pod_kind(), pod, c.terminal.word(Word::verb_done, args));
 }
 
 // Waits when asked to, and tells how it ended. `pod` is what the server answered to the order.
@@ -115,6 +99,28 @@ Result<> add_variable(json::object& env, const std::string& text, const std::str
   return {};
 }
 
+// What was there, then the file's, then the flags'; the later wins.
+Result<json::object> variables(const json::value& before, const std::string& file,
+                               const std::vector<std::string>& given,
+                               const std::map<std::string, std::string>& environment) {
+  json::object env;
+  if (before.is_object()) env = before.get_object();
+  if (!file.empty())
+    for (const auto& line : TRY(read_env_file(file))) TRY(add_variable(env, line, "--env-file", environment));
+  for (const auto& text : given) TRY(add_variable(env, text, "--env", environment));
+  return env;
+}
+
+Result<json::object> body_of_file(const std::string& file) {
+  if (file.empty()) return json::object();
+  const auto text = TRY(read_all(file));
+  boost::system::error_code error;
+  auto value = json::parse(text, error);
+  if (error) return wrong(file, error.message());
+  if (!value.is_object()) return wrong(file, "expected a JSON object");
+  return std::move(value.as_object());
+}
+
 json::array texts(const std::vector<std::string>& values) {
   json::array out;
   for (const auto& value : values) out.emplace_back(value);
@@ -141,15 +147,7 @@ Result<std::vector<std::string>> read_env_file(const std::string& file) {
 }
 
 Result<json::object> create_body(const PodCreateFlags& flags, const std::map<std::string, std::string>& environment) {
-  json::object body;
-  if (!flags.file.empty()) {
-    const auto text = TRY(read_all(flags.file));
-    boost::system::error_code error;
-    auto value = json::parse(text, error);
-    if (error) return wrong(flags.file, error.message());
-    if (!value.is_object()) return wrong(flags.file, "expected a JSON object");
-    body = std::move(value.as_object());
-  }
+  auto body = TRY(body_of_file(flags.file));
   if (!flags.image.empty()) body["imageName"] = flags.image;
   if (!body.contains("imageName") && !body.contains("templateId")) return wrong("IMAGE", "name the image to run");
   if (!flags.name.empty()) body["name"] = flags.name;
@@ -160,11 +158,7 @@ Result<json::object> create_body(const PodCreateFlags& flags, const std::map<std
   if (flags.gpus) body["gpuCount"] = *flags.gpus;
   if (flags.vcpus) body["vcpuCount"] = *flags.vcpus;
 
-  json::object env;
-  if (auto* given = body.if_contains("env"); given && given->is_object()) env = given->as_object();
-  if (!flags.env_file.empty())
-    for (const auto& line : TRY(read_env_file(flags.env_file))) TRY(add_variable(env, line, "--env-file", environment));
-  for (const auto& text : flags.env) TRY(add_variable(env, text, "--env", environment));
+  auto env = TRY(variables(part_of(body, "env"), flags.env_file, flags.env, environment));
   if (!env.empty()) body["env"] = std::move(env);
 
   if (!flags.ports.empty()) body["ports"] = texts(flags.ports);
@@ -177,6 +171,39 @@ Result<json::object> create_body(const PodCreateFlags& flags, const std::map<std
   if (!flags.restart.empty()) body["restartPolicy"] = flags.restart;
   if (!flags.min_cuda.empty()) body["minCudaVersion"] = flags.min_cuda;
   return body;
+}
+
+Result<json::object> update_body(const PodUpdateFlags& flags, const json::value& pod,
+                                 const std::map<std::string, std::string>& environment) {
+  auto body = TRY(body_of_file(flags.file));
+  if (!flags.name.empty()) body["name"] = flags.name;
+  if (!flags.image.empty()) body["imageName"] = flags.image;
+  if (!flags.env.empty() || !flags.env_file.empty()) {
+    const auto& before = body.contains("env") ? body["env"] : part_of(pod, "env");
+    body["env"] = TRY(variables(before, flags.env_file, flags.env, environment));
+  }
+  if (!flags.ports.empty()) body["ports"] = texts(flags.ports);
+  if (!flags.entrypoint.empty()) body["dockerEntrypoint"] = texts(flags.entrypoint);
+  if (!flags.command.empty()) body["dockerStartCmd"] = texts(flags.command);
+  if (flags.disk_gb) body["containerDiskInGb"] = *flags.disk_gb;
+  if (flags.volume_gb) body["volumeInGb"] = *flags.volume_gb;
+  if (!flags.mount.empty()) body["volumeMountPath"] = flags.mount;
+  if (!flags.restart.empty()) body["restartPolicy"] = flags.restart;
+  if (flags.locked) body["locked"] = *flags.locked;
+  if (body.empty()) return wrong("pod update", "say what to change, as --image or --env");
+  return body;
+}
+
+int pod_update(Commands& c, const std::string& pod, const PodUpdateFlags& flags, const WaitFlags& wait) {
+  const auto found = find_pod(c, pod);
+  if (!found) return c.terminal.report(found.error());
+  const auto body = update_body(flags, *found, c.environment);
+  if (!body) return c.terminal.report(Failure::from(body.error(), c.terminal.language));
+  const auto after = ask(c, "PATCH", pod_target(text_of(*found, "id")), json::serialize(*body));
+  if (!after) return c.terminal.report(after.error());
+  // A pod that is stopped has changed already, and is not on its way to anything.
+  const auto goal = text_of(*after, "desiredStatus") == "EXITED" ? Goal::stopped : Goal::running;
+  return wait_and_tell(c, *after, goal, wait);
 }
 
 int pod_create(Commands& c, const PodCreateFlags& flags, const WaitFlags& wait) {
@@ -192,17 +219,17 @@ int pod_create(Commands& c, const PodCreateFlags& flags, const WaitFlags& wait) 
   const auto made = parsed(*answer, c);
   if (!made) return c.terminal.report(made.error());
   if (flags.dry_run) {
-    if (c.terminal.format == Format::json)
-      print_json(c, *made);
-    else
+    if (c.terminal.for_people())
       c.terminal.print(dry_run_page(*made, c.terminal));
+    else
+      tell(c.terminal, made->as_object(), "", "hostId");
     return exit_ok;
   }
-  if (c.terminal.format == Format::table) {
+  if (c.terminal.for_people()) {
     Args args{{"name", printable(text_of(*made, "name"))}, {"id", text_of(*made, "id")}};
     c.terminal.line(c.terminal.word(Word::created, args));
   }
-  if (!wait.wait && c.terminal.format == Format::table) {
+  if (!wait.wait && c.terminal.for_people()) {
     c.terminal.print(text_of(*made, "id") + "\n");
     c.terminal.line(c.terminal.word(Word::follow_hint, {{"id", text_of(*made, "id")}}));
     return exit_ok;
@@ -215,41 +242,26 @@ int pod_list(Commands& c, const PodListFlags& flags) {
   const auto add = [&](const std::string& name, const std::string& value) {
     query += (query.empty() ? "?" : "&") + name + "=" + http::url_encode(value);
   };
-  for (const auto& filter : flags.filters) {
+  for (const auto& filter : flags.show.filters) {
     const auto equals = filter.find('=');
     if (equals == std::string::npos || equals == 0) {
-      Args args{{"argument", "--filter"}, {"detail", "expected NAME=VALUE, as status=running"}};
-      return c.terminal.report(Failure::from(Error{Reason::bad_argument, std::move(args), ""}, c.terminal.language));
+      const auto bad = wrong("--filter", "expected NAME=VALUE, as status=running");
+      return c.terminal.report(Failure::from(bad.value(), c.terminal.language));
     }
     add(filter.substr(0, equals), filter.substr(equals + 1));
   }
   if (!flags.sort.empty()) add("sort", flags.sort);
   if (flags.limit > 0) add("limit", std::to_string(flags.limit));
-  json::array pods;
   std::string cursor = flags.cursor;
-  for (;;) {
-    auto target = "/v1/pods" + query;
-    if (!cursor.empty()) target += std::string(query.empty() ? "?" : "&") + "cursor=" + http::url_encode(cursor);
-    Call call;
-    call.target = target;
-    const auto answer = c.api.call(call);
-    if (!answer) return c.terminal.report(answer.error());
-    auto page = parsed(*answer, c);
-    if (!page) return c.terminal.report(page.error());
-    if (page->is_array())
-      for (auto& pod : page->get_array()) pods.push_back(std::move(pod));
-    cursor = answer->header("X-Next-Cursor");
-    if (cursor.empty() || flags.limit > 0) break;
-  }
-  if (c.terminal.format == Format::json) {
-    print_json(c, pods);
-  } else if (pods.empty()) {
-    c.terminal.line(c.terminal.word(flags.filters.empty() ? Word::no_pods : Word::none_yet));
-  } else {
-    c.terminal.show(pod_table(pods, c.now(), c.terminal.language));
-  }
-  if (!cursor.empty()) c.terminal.line(c.terminal.word(Word::more_rows, {{"cursor", cursor}}));
-  return exit_ok;
+  auto pods = ask_all(c, "/v1/pods" + query, cursor, flags.limit > 0);
+  if (!pods) return c.terminal.report(pods.error());
+  auto show = flags.show;
+  show.filters.clear();
+  if (flags.only_active) show.filters = {"status!=stopped", "status!=failed"};
+  const auto code = show_list(c.terminal, c.now(), pod_kind(), *pods, show);
+  if (code == exit_ok && !cursor.empty())
+    c.terminal.line(c.terminal.word(Word::more_rows, {{"cursor", cursor}}));
+  return code;
 }
 
 int pod_get(Commands& c, const std::string& pod, const WaitFlags& wait) {
@@ -261,11 +273,7 @@ int pod_get(Commands& c, const std::string& pod, const WaitFlags& wait) {
     const auto goal = desired == "EXITED" ? Goal::stopped : desired == "TERMINATED" ? Goal::gone : Goal::running;
     return wait_and_tell(c, *found, goal, wait);
   }
-  if (c.terminal.format == Format::json)
-    print_json(c, *found);
-  else
-    c.terminal.print(pod_page(*found, c.now(), c.terminal));
-  return exit_ok;
+  return show_one(c.terminal, c.now(), pod_kind(), *found);
 }
 
 int pod_logs(Commands& c, const std::string& pod, const PodLogFlags& flags) {
@@ -314,10 +322,7 @@ int pod_delete(Commands& c, const std::vector<std::string>& pods, bool yes, cons
     if (!found) return c.terminal.report(found.error());
     const auto id = text_of(*found, "id");
     Args args{{"name", printable(text_of(*found, "name"))}, {"id", id}};
-    if (!yes && c.terminal.in_is_tty && !c.terminal.confirmed(c.terminal.word(Word::confirm_delete, args))) {
-      c.terminal.line(c.terminal.word(Word::not_done));
-      return exit_failed;
-    }
+    if (const auto ended = ask_first(c, c.terminal.word(Word::confirm_delete, args), yes)) return *ended;
     Call call;
     call.method = "DELETE";
     call.target = pod_target(id);
@@ -327,10 +332,7 @@ int pod_delete(Commands& c, const std::vector<std::string>& pods, bool yes, cons
       const auto code = wait_and_tell(c, *found, Goal::gone, wait);
       if (code != exit_ok) return code;
     }
-    if (c.terminal.format == Format::json)
-      print_json(c, json::object{{"id", id}, {"deleted", true}});
-    else
-      c.terminal.print(c.terminal.word(Word::deleted, args) + "\n");
+    tell(c.terminal, json::object{{"id", id}, {"deleted", true}}, c.terminal.word(Word::deleted, args));
   }
   return exit_ok;
 }

@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 #include <boost/json.hpp>
+#include <filesystem>
 #include <iostream>
 
 #include "base/secrets.hpp"
@@ -12,6 +13,7 @@
 #include "cli/completion.hpp"
 #include "cli/context.hpp"
 #include "cli/http_api.hpp"
+#include "cli/output.hpp"
 #include "cli/server_command.hpp"
 #include "cli/up.hpp"
 #include "runtime/os_random.hpp"
@@ -52,22 +54,19 @@ std::optional<Duration> parse_time_span(const std::string& text) {
   return Duration(number * factor);
 }
 
-const CLI::Validator time_span(
-    [](const std::string& text) {
-      return parse_time_span(text) ? std::string() : "expected a time, as 90s, 10m or 2h";
-    },
-    "TIME", "time span");
-
 // Everything the parser writes into; one object, so that the tree below reads as a list.
 struct Parsed {
   TerminalWishes terminal;
   Wishes server;
   PodCreateFlags create;
   PodListFlags list;
+  PodUpdateFlags update;
   PodLogFlags logs;
-  bool wait = false, yes = false, force = false;
-  std::string timeout, pod, host, name, since, shell;
-  std::vector<std::string> pods;
+  ListFlags show;
+  ContextAddFlags context;
+  bool wait = false, yes = false, force = false, read_only = false, all = false;
+  std::string timeout, pod, host, name, since, shell, key, locked;
+  std::vector<std::string> pods, keys;
   std::optional<int> gpus;
   UpFlags up;
   DownFlags down;
@@ -77,23 +76,66 @@ struct Parsed {
   std::map<std::string, std::vector<std::string>> settings;  // key -> what its flag said
 };
 
+// The parser's own sentences that people meet most, in the language of everything else.
+std::string in_our_words(const std::string& said, const std::vector<std::string>& left_over, Language language) {
+  if (said == "A subcommand is required") {
+    if (left_over.empty()) return say(Word::usage_no_command, language);
+    return say(Word::usage_unexpected, language, {{"name", left_over.front()}});
+  }
+  for (const std::string_view end : {" is required"})
+    if (said.ends_with(end))
+      return say(Word::usage_required, language, {{"name", said.substr(0, said.size() - end.size())}});
+  constexpr std::string_view unexpected = "The following argument was not expected: ",
+                             several = "The following arguments were not expected: ";
+  for (const auto begin : {unexpected, several})
+    if (said.starts_with(begin)) return say(Word::usage_unexpected, language, {{"name", said.substr(begin.size())}});
+  return said;
+}
+
+// The heads of groups, which the parser has in English.
+class OurFormatter final : public CLI::Formatter {
+ public:
+  explicit OurFormatter(Language language) : language_(language) {}
+  std::string make_group(std::string group, bool is_positional, std::vector<const CLI::Option*> options) const override {
+    if (group == "Options") group = say(Word::usage_options, language_);
+    return CLI::Formatter::make_group(std::move(group), is_positional, std::move(options));
+  }
+  std::string make_subcommands(const CLI::App* app, CLI::AppFormatMode mode) const override {
+    auto text = CLI::Formatter::make_subcommands(app, mode);
+    constexpr std::string_view theirs = "Subcommands";
+    if (const auto at = text.find(theirs); at != std::string::npos)
+      text.replace(at, theirs.size(), say(Word::usage_commands, language_));
+    return text;
+  }
+
+ private:
+  Language language_;
+};
+
 class Program {
  public:
-  Program() : environment_(whole_environment()) {}
+  Program(std::map<std::string, std::string> environment, Language language)
+      : environment_(std::move(environment)), language_(language) {
+    describe();
+  }
+
+  CommandWords words() const { return words_of(app_); }
 
   int run(int argc, char** argv) {
-    describe();
     // What stands after -- is the container's, whatever it looks like; the parser never sees it.
     const std::vector<std::string> all(argv, argv + argc);
     const auto dashes = std::find(all.begin(), all.end(), "--");
     if (dashes != all.end()) after_dashes_.assign(dashes + 1, all.end());
     try {
       app_.parse(static_cast<int>(dashes - all.begin()), argv);
-      if (!after_dashes_.empty() && !app_.get_subcommand("pod")->get_subcommand("create")->parsed())
+      const auto* pod = app_.get_subcommand("pod");
+      if (!after_dashes_.empty() && !pod->get_subcommand("create")->parsed() &&
+          !pod->get_subcommand("update")->parsed())
         throw CLI::ExtrasError(after_dashes_);
     } catch (const CLI::ParseError& problem) {
-      const int code = app_.exit(problem, std::cout, std::cerr);
-      return code == 0 ? exit_ok : exit_usage;
+      // Help and versions are no mistakes, and the parser prints them.
+      if (problem.get_exit_code() == 0) return app_.exit(problem, std::cout, std::cerr);
+      return wrong_command_line(problem.what());
     }
     terminal_ = make_terminal(parsed_.terminal, environment_);
     return action_ ? action_() : exit_usage;
@@ -101,6 +143,7 @@ class Program {
 
  private:
   using Action = std::function<int()>;
+  std::string h(Word word) const { return say(word, language_); }
   void when(CLI::App* command, Action action) {
     command->callback([this, action = std::move(action)] { action_ = action; });
   }
@@ -108,205 +151,340 @@ class Program {
   void ask(CLI::App* command, std::function<int(Commands&)> action) {
     when(command, [this, action = std::move(action)] {
       stop_ = catch_interrupts();
-      const auto contexts = read_contexts(contexts_file(environment_));
-      if (!contexts) return terminal_.report(Failure::from(contexts.error(), terminal_.language));
-      const auto context = choose(parsed_.server, environment_, *contexts);
-      if (!context) return terminal_.report(Failure::from(context.error(), terminal_.language));
-      const auto api = http_api(*context, terminal_.language, stop_);
+      const auto choice = chosen();
+      if (!choice) return terminal_.report(Failure::from(choice.error(), terminal_.language));
+      const auto api = http_api(choice->context, terminal_.language, stop_);
       OsRandom random;
       Commands commands{*api, terminal_, environment_, stop_, [&] { return hex(random.bytes(16)); }, system_now};
+      commands.context = choice->name.empty() ? choice->context.server : choice->name + " (" + choice->context.server + ")";
       return action(commands);
     });
   }
+  Result<Choice> chosen() const {
+    const auto contexts = TRY(read_contexts(contexts_file(environment_)));
+    std::error_code ignored;
+    const auto project = TRY(find_project_file(std::filesystem::current_path(ignored).string(), environment_));
+    return choose(parsed_.server, environment_, contexts, project);
+  }
+
+  int wrong_command_line(const std::string& said) {
+    // The command as far as it was understood, for "see ... --help".
+    std::string command = "gyre";
+    for (const auto* level = &app_; level != nullptr;) {
+      const auto next = level->get_subcommands();
+      level = next.empty() ? nullptr : next.front();
+      if (level) command += " " + level->get_name();
+    }
+    auto wishes = parsed_.terminal;
+    wishes.language = language_ == Language::ko ? "ko" : "en";
+    terminal_ = make_terminal(wishes, environment_);
+    Args args{{"detail", in_our_words(said, app_.remaining(true), language_)}, {"command", command}};
+    return terminal_.report(Failure::from(Error{Reason::command_line_wrong, std::move(args), ""}, language_));
+  }
 
   void describe() {
-    app_.description("Gyre: a self-hosted GPU cloud. Server, agent and command line in one program.");
+    app_.name("gyre");
+    app_.description(h(Word::help_program));
     app_.require_subcommand(1);
     app_.fallthrough();
-    app_.get_formatter()->column_width(34);
-    app_.set_version_flag("--version", "gyre " GYRE_VERSION);
-    app_.add_option("-o,--output", parsed_.terminal.format, "table (for people) or json")
-        ->check(CLI::IsMember({"table", "json"}));
-    app_.add_option("--server", parsed_.server.server, "the server to talk to; also GYRE_SERVER");
-    app_.add_option("--api-key", parsed_.server.api_key,
-                    "also GYRE_API_KEY, which does not show in the list of processes");
-    app_.add_option("--context", parsed_.server.context, "a saved server; also GYRE_CONTEXT");
-    app_.add_option("--lang", parsed_.terminal.language, "en or ko; else from LC_ALL and LANG")
-        ->check(CLI::IsMember({"en", "ko"}));
-    app_.add_flag("--no-color", parsed_.terminal.no_color, "no colours; also NO_COLOR");
-    app_.footer(
-        "Exit codes: 0 done, 1 failed, 2 wrong command line, 3 not found, 4 refused by the server, 5 server "
-        "unreachable, "
-        "130 interrupted.");
+    const auto formatter = std::make_shared<OurFormatter>(language_);
+    formatter->column_width(34);
+    formatter->label("Usage", h(Word::usage_words));
+    formatter->label("Options", h(Word::usage_options));
+    formatter->label("OPTIONS", h(Word::usage_options));
+    formatter->label("Positionals", h(Word::usage_positionals));
+    formatter->label("Subcommands", h(Word::usage_commands));
+    formatter->label("SUBCOMMAND", h(Word::usage_commands));
+    app_.formatter(formatter);
+    app_.set_help_flag("-h,--help", h(Word::help_help));
+    app_.set_version_flag("--version", "gyre " GYRE_VERSION, h(Word::help_version_flag));
+    app_.add_option("-o,--output", parsed_.terminal.format, h(Word::help_output))
+        ->check(CLI::IsMember({"table", "wide", "json", "jsonl", "yaml", "csv", "name"}));
+    app_.add_option("--server", parsed_.server.server, h(Word::help_server));
+    app_.add_option("--api-key", parsed_.server.api_key, h(Word::help_api_key));
+    app_.add_option("--context", parsed_.server.context, h(Word::help_context));
+    app_.add_option("--lang", parsed_.terminal.language, h(Word::help_lang))->check(CLI::IsMember({"en", "ko"}));
+    app_.add_flag("--no-color", parsed_.terminal.no_color, h(Word::help_no_color));
+    app_.add_flag("--no-input", parsed_.terminal.no_input, h(Word::help_no_input));
+    app_.footer(h(Word::help_exit_codes));
     describe_local();
     describe_pods();
     describe_hosts();
+    describe_keys();
+    describe_contexts();
     describe_processes();
-    auto* version = app_.add_subcommand("version", "the version of this program");
+    auto* version = app_.add_subcommand("version", h(Word::help_version));
     when(version, [this] {
-      if (terminal_.format == Format::json)
-        terminal_.print(boost::json::serialize(boost::json::object{{"version", GYRE_VERSION}}) + "\n");
-      else
-        terminal_.print("gyre " GYRE_VERSION "\n");
+      tell(terminal_, boost::json::object{{"version", GYRE_VERSION}}, "gyre " GYRE_VERSION, "version");
       return exit_ok;
     });
-    auto* completion =
-        app_.add_subcommand("completion", "a script that completes commands: source <(gyre completion bash)");
-    completion->add_option("shell", parsed_.shell)->check(CLI::IsMember({"bash", "zsh"}))->default_val("bash");
+    auto* completion = app_.add_subcommand("completion", h(Word::help_completion));
+    completion->add_option("shell", parsed_.shell, h(Word::help_shell))
+        ->check(CLI::IsMember({"bash", "zsh", "fish"}))
+        ->default_val("bash");
     when(completion, [this] {
-      terminal_.print(completion_script(app_, parsed_.shell));
+      terminal_.print(completion_script(words(), parsed_.shell));
       return exit_ok;
     });
   }
 
   void describe_local() {
-    auto* up_command = app_.add_subcommand("up", "start a server and an agent on this machine");
-    up_command->add_option("--data", parsed_.up.data,
-                           "where everything is kept; /var/lib/gyre, or ~/.local/share/gyre");
+    auto* up_command = app_.add_subcommand("up", h(Word::help_up));
+    up_command->add_option("--data", parsed_.up.data, h(Word::help_up_data));
     up_command
-        ->add_option("--listen", parsed_.up.listen,
-                     "HOST:PORT of the API and the console; 127.0.0.1:8080 the first time")
+        ->add_option("--listen", parsed_.up.listen, h(Word::help_up_listen))
         ->allow_extra_args(false);
-    up_command->add_option("--simulate-gpus", parsed_.up.simulate_gpus,
-                           "pretend GPUs on this machine, as \"NVIDIA A40:4\"");
-    up_command->add_option("--engine", parsed_.up.engine, "socket of the container engine; also DOCKER_HOST");
-    up_command->add_flag("-d,--detach", parsed_.up.detach,
-                         "come back once it runs; else stay and start again what crashes");
-    up_command->add_flag("--no-context", parsed_.up.no_context, "leave ~/.config/gyre/config.yaml alone");
+    up_command->add_option("--simulate-gpus", parsed_.up.simulate_gpus, h(Word::help_simulate));
+    up_command->add_option("--engine", parsed_.up.engine, h(Word::help_engine));
+    up_command->add_flag("-d,--detach", parsed_.up.detach, h(Word::help_detach));
+    up_command->add_flag("--no-context", parsed_.up.no_context, h(Word::help_no_context));
     when(up_command, [this] { return up(terminal_, parsed_.up, environment_, catch_interrupts()); });
 
     auto* down_command =
-        app_.add_subcommand("down", "stop the server and the agent of this machine; containers run on");
-    down_command->add_option("--data", parsed_.down.data, "as given to gyre up");
-    down_command->add_flag("--stop-pods", parsed_.down.stop_pods, "stop all pods first, and wait for them");
+        app_.add_subcommand("down", h(Word::help_down));
+    down_command->add_option("--data", parsed_.down.data, h(Word::help_down_data));
+    down_command->add_flag("--stop-pods", parsed_.down.stop_pods, h(Word::help_stop_pods));
     when(down_command, [this] { return down(terminal_, parsed_.down, catch_interrupts()); });
   }
 
+  // A list: which of its rows and columns.
+  void add_show(CLI::App* command, ListFlags& flags) {
+    command->add_option("-f,--filter", flags.filters, h(Word::help_filter))->allow_extra_args(false);
+    command->add_option("--columns", flags.columns, h(Word::help_columns))->delimiter(',')->allow_extra_args(false);
+  }
+  void add_yes(CLI::App* command) { command->add_flag("-y,--yes", parsed_.yes, h(Word::help_yes)); }
   void add_wait(CLI::App* command) {
-    command->add_flag("-w,--wait", parsed_.wait, "follow it until it is done");
-    command->add_option("--timeout", parsed_.timeout, "how long to wait, as 90s or 10m; for ever when not given")
-        ->check(time_span);
+    command->add_flag("-w,--wait", parsed_.wait, h(Word::help_wait));
+    const auto language = language_;
+    const CLI::Validator time_span(
+        [language](const std::string& text) {
+          return parse_time_span(text) ? std::string() : say(Word::bad_time, language);
+        },
+        "TIME", "time span");
+    command->add_option("--timeout", parsed_.timeout, h(Word::help_timeout))->check(time_span);
   }
   WaitFlags waiting() const { return {parsed_.wait, parse_time_span(parsed_.timeout).value_or(Duration(0))}; }
 
   void describe_pods() {
-    auto* pod = app_.add_subcommand(
-        "pod", "containers with GPUs: create, list, get, logs, stop, start, restart, reset, delete");
+    auto* pod = app_.add_subcommand("pod", h(Word::help_pod));
     pod->require_subcommand(1);
-    describe_create(pod->add_subcommand("create", "make a pod and start it"));
+    describe_create(pod->add_subcommand("create", h(Word::help_pod_create)));
 
-    auto* list = pod->add_subcommand("list", "all pods");
-    list->add_option("-f,--filter", parsed_.list.filters, "NAME=VALUE, as status=running; repeatable")
-        ->allow_extra_args(false);
-    list->add_option("--sort", parsed_.list.sort, "name, createdAt or -createdAt");
-    list->add_option("--limit", parsed_.list.limit, "at most so many")->check(CLI::Range(1, 1000));
-    list->add_option("--cursor", parsed_.list.cursor, "where the page before ended");
+    auto* list = pod->add_subcommand("list", h(Word::help_pod_list));
+    add_show(list, parsed_.list.show);
+    list->add_option("--sort", parsed_.list.sort, h(Word::help_sort));
+    list->add_option("--limit", parsed_.list.limit, h(Word::help_limit))->check(CLI::Range(1, 1000));
+    list->add_option("--cursor", parsed_.list.cursor, h(Word::help_cursor));
     ask(list, [this](Commands& c) { return pod_list(c, parsed_.list); });
 
-    auto* get = pod->add_subcommand("get", "one pod, and why it is as it is");
-    get->add_option("pod", parsed_.pod, "id or name")->required();
+    auto* ps = app_.add_subcommand("ps", h(Word::help_ps));
+    add_show(ps, parsed_.list.show);
+    ps->add_flag("-a,--all", parsed_.all, h(Word::help_ps_all));
+    ask(ps, [this](Commands& c) {
+      parsed_.list.only_active = !parsed_.all;
+      return pod_list(c, parsed_.list);
+    });
+
+    auto* get = pod->add_subcommand("get", h(Word::help_pod_get));
+    add_pod(get);
     add_wait(get);
     ask(get, [this](Commands& c) { return pod_get(c, parsed_.pod, waiting()); });
 
-    auto* logs = pod->add_subcommand("logs", "what its containers wrote");
-    logs->add_option("pod", parsed_.pod, "id or name")->required();
-    logs->add_option("-c,--container", parsed_.logs.container, "which one; the main one when not given");
-    logs->add_flag("-f,--follow", parsed_.logs.follow, "go on as more is written");
-    logs->add_flag("-t,--timestamps", parsed_.logs.timestamps, "the time before each line");
-    logs->add_option("--tail", parsed_.logs.tail, "only the last lines")->check(CLI::NonNegativeNumber);
-    logs->add_option("--since", parsed_.since, "from this time on: RFC 3339, or a time ago as 10m");
+    describe_update(pod->add_subcommand("update", h(Word::help_pod_update)));
+
+    for (auto* parent : {pod, &app_}) {  // gyre pod logs, and gyre logs for every day
+      describe_logs(parent->add_subcommand("logs", h(Word::help_pod_logs)));
+      describe_verb(parent->add_subcommand("start", h(Word::help_pod_start)), PodVerb::start);
+      describe_verb(parent->add_subcommand("stop", h(Word::help_pod_stop)), PodVerb::stop);
+    }
+    describe_verb(pod->add_subcommand("restart", h(Word::help_pod_restart)), PodVerb::restart);
+    describe_verb(pod->add_subcommand("reset", h(Word::help_pod_reset)), PodVerb::reset);
+
+    auto* remove = pod->add_subcommand("delete", h(Word::help_pod_delete));
+    remove->add_option("pod", parsed_.pods, h(Word::help_pod_ids))->required();
+    add_yes(remove);
+    add_wait(remove);
+    ask(remove, [this](Commands& c) { return pod_delete(c, parsed_.pods, parsed_.yes, waiting()); });
+  }
+
+  void add_pod(CLI::App* command) { command->add_option("pod", parsed_.pod, h(Word::help_pod_id))->required(); }
+
+  void describe_logs(CLI::App* logs) {
+    add_pod(logs);
+    logs->add_option("-c,--container", parsed_.logs.container, h(Word::help_container));
+    logs->add_flag("-f,--follow", parsed_.logs.follow, h(Word::help_follow));
+    logs->add_flag("-t,--timestamps", parsed_.logs.timestamps, h(Word::help_timestamps));
+    logs->add_option("--tail", parsed_.logs.tail, h(Word::help_tail))->check(CLI::NonNegativeNumber);
+    logs->add_option("--since", parsed_.since, h(Word::help_since));
     ask(logs, [this](Commands& c) {
       auto flags = parsed_.logs;
       flags.since = parsed_.since;
       if (const auto ago = parse_time_span(parsed_.since)) flags.since = rfc3339(system_now() - *ago);
       return pod_logs(c, parsed_.pod, flags);
     });
+  }
 
-    const auto verb = [&](const char* name, const char* words, PodVerb which) {
-      auto* command = pod->add_subcommand(name, words);
-      command->add_option("pod", parsed_.pod, "id or name")->required();
-      if (which == PodVerb::start)
-        command->add_option("--gpus", parsed_.gpus, "start with so many; 0 to reach the files without a GPU");
-      add_wait(command);
-      ask(command, [this, which](Commands& c) { return pod_verb(c, which, parsed_.pod, parsed_.gpus, waiting()); });
-    };
-    verb("start", "start a stopped pod", PodVerb::start);
-    verb("stop", "stop it; its volume is kept, its container disk is not", PodVerb::stop);
-    verb("restart", "stop and start it", PodVerb::restart);
-    verb("reset", "start it anew from its image", PodVerb::reset);
-
-    auto* remove = pod->add_subcommand("delete", "delete pods with all that is theirs");
-    remove->add_option("pod", parsed_.pods, "ids or names")->required();
-    remove->add_flag("-y,--yes", parsed_.yes, "do not ask");
-    add_wait(remove);
-    ask(remove, [this](Commands& c) { return pod_delete(c, parsed_.pods, parsed_.yes, waiting()); });
+  void describe_verb(CLI::App* command, PodVerb verb) {
+    add_pod(command);
+    if (verb == PodVerb::start) command->add_option("--gpus", parsed_.gpus, h(Word::help_start_gpus));
+    add_wait(command);
+    ask(command, [this, verb](Commands& c) { return pod_verb(c, verb, parsed_.pod, parsed_.gpus, waiting()); });
   }
 
   void describe_create(CLI::App* create) {
     auto& flags = parsed_.create;
-    create->footer("gyre pod create IMAGE [OPTIONS] [-- COMMAND ARGS...]");
-    create->add_option("--name", flags.name, "what you call it");
-    create
-        ->add_option("--gpu-type", flags.gpu_types, "which GPU, as \"NVIDIA A40\"; repeatable, in order of preference")
-        ->allow_extra_args(false);
-    create->add_option("--gpus,--gpu-count", flags.gpus, "how many GPUs");
-    create->add_flag("--cpu", flags.cpu, "no GPU at all");
-    create->add_option("--vcpu", flags.vcpus, "how many vCPUs a CPU pod has");
-    create->add_option("-e,--env", flags.env, "NAME=VALUE, or NAME to take it from here; repeatable")
-        ->allow_extra_args(false);
-    create->add_option("--env-file", flags.env_file, "a file of NAME=VALUE lines");
-    create->add_option("-p,--port", flags.ports, "8888/http or 22/tcp; repeatable")->allow_extra_args(false);
-    create->add_option("--disk", flags.disk_gb, "container disk in GB; gone when the pod stops");
-    create->add_option("--volume", flags.volume_gb, "volume in GB; kept while the pod is stopped");
-    create->add_option("--mount", flags.mount, "where the volume is mounted; /workspace");
-    create->add_option("--shm", flags.shm_gb, "shared memory in GB");
-    create->add_option("--restart", flags.restart, "what happens when it exits")
+    create->footer(h(Word::help_pod_create_usage));
+    create->add_option("--name", flags.name, h(Word::help_name));
+    create->add_option("--gpu-type", flags.gpu_types, h(Word::help_gpu_type))->allow_extra_args(false);
+    create->add_option("--gpus,--gpu-count", flags.gpus, h(Word::help_gpus));
+    create->add_flag("--cpu", flags.cpu, h(Word::help_cpu));
+    create->add_option("--vcpu", flags.vcpus, h(Word::help_vcpu));
+    create->add_option("-e,--env", flags.env, h(Word::help_env))->allow_extra_args(false);
+    create->add_option("--env-file", flags.env_file, h(Word::help_env_file));
+    create->add_option("-p,--port", flags.ports, h(Word::help_port))->allow_extra_args(false);
+    create->add_option("--disk", flags.disk_gb, h(Word::help_disk));
+    create->add_option("--volume", flags.volume_gb, h(Word::help_volume));
+    create->add_option("--mount", flags.mount, h(Word::help_mount));
+    create->add_option("--shm", flags.shm_gb, h(Word::help_shm));
+    create->add_option("--restart", flags.restart, h(Word::help_restart))
         ->check(CLI::IsMember({"always", "on_failure", "never"}));
-    create->add_option("--min-cuda", flags.min_cuda, "oldest CUDA version that will do, as 12.2");
-    create->add_option("--entrypoint", flags.entrypoint, "instead of the image's; repeatable for its arguments")
-        ->allow_extra_args(false);
-    create->add_option("--file", flags.file,
-                       "begin with this JSON body (as POST /v1/pods takes it); - is standard input");
-    create->add_flag("--dry-run", flags.dry_run, "only say whether, where and why not");
+    create->add_option("--min-cuda", flags.min_cuda, h(Word::help_min_cuda));
+    create->add_option("--entrypoint", flags.entrypoint, h(Word::help_entrypoint))->allow_extra_args(false);
+    create->add_option("--file", flags.file, h(Word::help_create_file));
+    create->add_flag("--dry-run", flags.dry_run, h(Word::help_dry_run));
     add_wait(create);
-    create->add_option("IMAGE,--image", flags.image, "what to run; the command of the container may follow after --");
+    create->add_option("IMAGE,--image", flags.image, h(Word::help_image));
     ask(create, [this](Commands& c) {
       parsed_.create.command = after_dashes_;
       return pod_create(c, parsed_.create, waiting());
     });
   }
 
+  void describe_update(CLI::App* update) {
+    auto& flags = parsed_.update;
+    add_pod(update);
+    update->add_option("--name", flags.name, h(Word::help_name));
+    update->add_option("--image", flags.image, h(Word::help_update_image));
+    update->add_option("-e,--env", flags.env, h(Word::help_env))->allow_extra_args(false);
+    update->add_option("--env-file", flags.env_file, h(Word::help_env_file));
+    update->add_option("-p,--port", flags.ports, h(Word::help_port))->allow_extra_args(false);
+    update->add_option("--disk", flags.disk_gb, h(Word::help_disk));
+    update->add_option("--volume", flags.volume_gb, h(Word::help_volume));
+    update->add_option("--mount", flags.mount, h(Word::help_mount));
+    update->add_option("--restart", flags.restart, h(Word::help_restart))
+        ->check(CLI::IsMember({"always", "on_failure", "never"}));
+    update->add_option("--entrypoint", flags.entrypoint, h(Word::help_entrypoint))->allow_extra_args(false);
+    update->add_option("--locked", parsed_.locked, h(Word::help_locked))->check(CLI::IsMember({"true", "false"}));
+    update->add_option("--file", flags.file, h(Word::help_update_file));
+    add_wait(update);
+    ask(update, [this](Commands& c) {
+      parsed_.update.command = after_dashes_;
+      if (!parsed_.locked.empty()) parsed_.update.locked = parsed_.locked == "true";
+      return pod_update(c, parsed_.pod, parsed_.update, waiting());
+    });
+  }
+
   void describe_hosts() {
-    auto* host = app_.add_subcommand("host", "machines that run pods: list, get, token, drain, undrain, retire");
+    auto* host = app_.add_subcommand("host", h(Word::help_host));
     host->require_subcommand(1);
-    ask(host->add_subcommand("list", "all hosts"), [](Commands& c) { return host_list(c); });
-    auto* get = host->add_subcommand("get", "one host, its GPUs and what is on them");
-    get->add_option("host", parsed_.host, "id or name")->required();
+    auto* list = host->add_subcommand("list", h(Word::help_host_list));
+    add_show(list, parsed_.show);
+    ask(list, [this](Commands& c) { return host_list(c, parsed_.show); });
+    auto* get = host->add_subcommand("get", h(Word::help_host_get));
+    get->add_option("host", parsed_.host, h(Word::help_pod_id))->required();
     ask(get, [this](Commands& c) { return host_get(c, parsed_.host); });
-    auto* token = host->add_subcommand("token", "a token that lets one machine join, for an hour");
-    token->add_option("--name", parsed_.name, "what the host will be called");
+    auto* token = host->add_subcommand("token", h(Word::help_host_token));
+    token->add_option("--name", parsed_.name, h(Word::help_host_name));
     ask(token, [this](Commands& c) { return host_token(c, parsed_.name); });
     for (const bool drain : {true, false}) {
-      auto* command =
-          host->add_subcommand(drain ? "drain" : "undrain", drain ? "give it no new pods" : "give it pods again");
-      command->add_option("host", parsed_.host, "id or name")->required();
+      auto* command = host->add_subcommand(drain ? "drain" : "undrain",
+                                           h(drain ? Word::help_host_drain : Word::help_host_undrain));
+      command->add_option("host", parsed_.host, h(Word::help_pod_id))->required();
       ask(command, [this, drain](Commands& c) { return host_drain(c, parsed_.host, drain); });
     }
-    auto* retire = host->add_subcommand("retire", "take it out for good");
-    retire->add_option("host", parsed_.host, "id or name")->required();
-    retire->add_flag("--force", parsed_.force, "also when pods are on it and it will not come back");
-    retire->add_flag("-y,--yes", parsed_.yes, "do not ask");
+    auto* retire = host->add_subcommand("retire", h(Word::help_host_retire));
+    retire->add_option("host", parsed_.host, h(Word::help_pod_id))->required();
+    retire->add_flag("--force", parsed_.force, h(Word::help_force));
+    add_yes(retire);
     ask(retire, [this](Commands& c) { return host_retire(c, parsed_.host, parsed_.force, parsed_.yes); });
+
+    auto* gpu = app_.add_subcommand("gpu", h(Word::help_gpu));
+    gpu->require_subcommand(1);
+    auto* gpus = gpu->add_subcommand("list", h(Word::help_gpu_list));
+    add_show(gpus, parsed_.show);
+    ask(gpus, [this](Commands& c) { return gpu_list(c, parsed_.show); });
+  }
+
+  void describe_keys() {
+    auto* key = app_.add_subcommand("key", h(Word::help_key));
+    key->require_subcommand(1);
+    auto* create = key->add_subcommand("create", h(Word::help_key_create));
+    create->add_option("name", parsed_.name, h(Word::help_key_name));
+    create->add_flag("--read-only", parsed_.read_only, h(Word::help_read_only));
+    ask(create, [this](Commands& c) { return key_create(c, parsed_.name, parsed_.read_only); });
+    auto* list = key->add_subcommand("list", h(Word::help_key_list));
+    add_show(list, parsed_.show);
+    ask(list, [this](Commands& c) { return key_list(c, parsed_.show); });
+    for (const bool enable : {false, true}) {
+      auto* command = key->add_subcommand(enable ? "enable" : "disable",
+                                          h(enable ? Word::help_key_enable : Word::help_key_disable));
+      command->add_option("key", parsed_.key, h(Word::help_pod_id))->required();
+      ask(command, [this, enable](Commands& c) { return key_enable(c, parsed_.key, enable); });
+    }
+    auto* remove = key->add_subcommand("delete", h(Word::help_key_delete));
+    remove->add_option("key", parsed_.keys, h(Word::help_pod_ids))->required();
+    add_yes(remove);
+    ask(remove, [this](Commands& c) { return key_delete(c, parsed_.keys, parsed_.yes); });
+  }
+
+  // A command about what is saved here; no server is asked.
+  void here(CLI::App* command, std::function<int(const ContextCommands&)> action) {
+    when(command, [this, action = std::move(action)] {
+      return action(ContextCommands{terminal_, contexts_file(environment_), environment_});
+    });
+  }
+
+  void describe_contexts() {
+    auto* context = app_.add_subcommand("context", h(Word::help_contexts));
+    context->require_subcommand(1);
+    auto* list = context->add_subcommand("list", h(Word::help_context_list));
+    add_show(list, parsed_.show);
+    here(list, [this](const ContextCommands& c) { return context_list(c, parsed_.show); });
+    const auto name = [this](CLI::App* command) {
+      command->add_option("name", parsed_.context.name, h(Word::help_context_name))->required();
+    };
+    auto* use = context->add_subcommand("use", h(Word::help_context_use));
+    name(use);
+    here(use, [this](const ContextCommands& c) { return context_use(c, parsed_.context.name); });
+    auto* add = context->add_subcommand("add", h(Word::help_context_add));
+    name(add);
+    add->add_option("--key-file", parsed_.context.key_file, h(Word::help_key_file));
+    add->add_flag("--use", parsed_.context.use, h(Word::help_use));
+    add->add_flag("--replace", parsed_.context.replace, h(Word::help_replace));
+    here(add, [this](const ContextCommands& c) {
+      parsed_.context.server = parsed_.server.server;
+      parsed_.context.api_key = parsed_.server.api_key;
+      if (const auto key = environment_.find("GYRE_API_KEY");
+          parsed_.context.api_key.empty() && key != environment_.end())
+        parsed_.context.api_key = key->second;
+      return context_add(c, parsed_.context);
+    });
+    auto* remove = context->add_subcommand("remove", h(Word::help_context_remove));
+    name(remove);
+    add_yes(remove);
+    here(remove, [this](const ContextCommands& c) { return context_remove(c, parsed_.context.name, parsed_.yes); });
+    auto* show = context->add_subcommand("show", h(Word::help_context_show));
+    here(show, [this](const ContextCommands& c) { return context_show(c, parsed_.server); });
   }
 
   void describe_processes() {
-    auto* agent = app_.add_subcommand("agent", "the agent of this machine: join, run");
+    auto* agent = app_.add_subcommand("agent", h(Word::help_agent));
     agent->require_subcommand(1);
-    auto* join = agent->add_subcommand("join", "make this machine a host of a server");
-    join->add_option("--token", parsed_.join.token, "from gyre host token; also GYRE_AGENT_TOKEN")
+    auto* join = agent->add_subcommand("join", h(Word::help_agent_join));
+    join->add_option("--token", parsed_.join.token, h(Word::help_join_token))
         ->envname("GYRE_AGENT_TOKEN")
         ->required();
-    join->add_option("--data", parsed_.join.data, "where the agent keeps its identity and journal")
+    join->add_option("--data", parsed_.join.data, h(Word::help_agent_data))
         ->envname("GYRE_AGENT_DATA");
     when(join, [this] {
       parsed_.join.server = parsed_.server.server;
@@ -315,34 +493,32 @@ class Program {
         parsed_.join.server = found->second;
       return agent_join(terminal_, parsed_.join);
     });
-    auto* run = agent->add_subcommand("run", "run the agent");
-    run->add_option("--data", parsed_.agent.data, "as given to agent join")->envname("GYRE_AGENT_DATA");
-    run->add_option("--simulate-gpus", parsed_.agent.simulate_gpus, "pretend GPUs, as \"NVIDIA A40:4\"")
+    auto* run = agent->add_subcommand("run", h(Word::help_agent_run));
+    run->add_option("--data", parsed_.agent.data, h(Word::help_agent_run_data))->envname("GYRE_AGENT_DATA");
+    run->add_option("--simulate-gpus", parsed_.agent.simulate_gpus, h(Word::help_simulate))
         ->envname("GYRE_AGENT_SIMULATE_GPUS");
-    run->add_option("--engine", parsed_.agent.engine, "socket of the container engine; also DOCKER_HOST")
+    run->add_option("--engine", parsed_.agent.engine, h(Word::help_engine))
         ->envname("GYRE_AGENT_ENGINE");
-    run->add_option("--advertise", parsed_.agent.advertise,
-                    "address at which mapped ports are reached; this machine's own")
+    run->add_option("--advertise", parsed_.agent.advertise, h(Word::help_advertise))
         ->envname("GYRE_AGENT_ADVERTISE");
-    run->add_option("--listen-address", parsed_.agent.listen_address, "where mapped ports are bound; 0.0.0.0")
+    run->add_option("--listen-address", parsed_.agent.listen_address, h(Word::help_listen_address))
         ->envname("GYRE_AGENT_LISTEN_ADDRESS");
-    run->add_option("--connect", parsed_.agent.servers,
-                    "HOST:PORT instead of the addresses that the server named; repeatable")
+    run->add_option("--connect", parsed_.agent.servers, h(Word::help_connect))
         ->allow_extra_args(false);
     when(run, [this] { return agent_run(terminal_, parsed_.agent, environment_); });
 
-    auto* server = app_.add_subcommand("server", "run the server; see docs/configuration.md");
+    auto* server = app_.add_subcommand("server", h(Word::help_server_command));
     auto& flags = parsed_.server_flags;
-    server->add_option("--config", flags.config, "the configuration file")->envname("GYRE_CONFIG");
-    server->add_flag("--print-config", flags.print_config, "print what holds and where it came from, then end");
-    server->add_flag("--print-config-document", flags.print_document, "print docs/configuration.md, then end");
-    server->add_option("--first-key", flags.first_key, "write the administrator's first API key to this file")
-        ->group("For gyre up");
-    server->add_option("--ready-fd", flags.ready_fd, "say on this descriptor when it is ready")->group("For gyre up");
+    server->add_option("--config", flags.config, h(Word::help_config))->envname("GYRE_CONFIG");
+    server->add_flag("--print-config", flags.print_config, h(Word::help_print_config));
+    server->add_flag("--print-config-document", flags.print_document, h(Word::help_print_document));
+    server->add_option("--first-key", flags.first_key, h(Word::help_first_key))
+        ->group(h(Word::usage_for_up));
+    server->add_option("--ready-fd", flags.ready_fd, h(Word::help_ready_fd))->group(h(Word::usage_for_up));
     for (const auto& key : server::keys()) {
       auto* option =
-          server->add_option(key.flag(), parsed_.settings[std::string(key.name)], std::string(key.description));
-      option->type_name(std::string(key.type))->group("Configuration")->allow_extra_args(false);
+          server->add_option(key.flag(), parsed_.settings[std::string(key.name)], std::string(language_ == Language::ko ? key.korean : key.description));
+      option->type_name(std::string(key.type))->group(h(Word::usage_configuration))->allow_extra_args(false);
       if (!key.list) option->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
     }
     when(server, [this] {
@@ -356,6 +532,7 @@ class Program {
   }
 
   std::map<std::string, std::string> environment_;
+  Language language_;  // of help; the terminal's is the same, and known only after parsing
   CLI::App app_;
   Parsed parsed_;
   std::vector<std::string> after_dashes_;
@@ -364,11 +541,24 @@ class Program {
   std::stop_token stop_;
 };
 
+// --lang as it stands in the arguments: help and mistakes are told before they are parsed.
+std::string wished_language(const std::vector<std::string>& arguments) {
+  for (std::size_t i = 1; i < arguments.size() && arguments[i] != "--"; ++i) {
+    if (arguments[i] == "--lang" && i + 1 < arguments.size()) return arguments[i + 1];
+    if (arguments[i].starts_with("--lang=")) return arguments[i].substr(7);
+  }
+  return {};
+}
+
 }  // namespace
+
+CommandWords command_words(Language language) { return Program({}, language).words(); }
 
 int run(int argc, char** argv) {
   ::signal(SIGPIPE, SIG_IGN);  // a closed pipe is an error where it is written to, not the end
-  return Program().run(argc, argv);
+  auto environment = whole_environment();
+  const auto language = language_of(wished_language({argv, argv + argc}), environment);
+  return Program(std::move(environment), language).run(argc, argv);
 }
 
 }  // namespace gyre::cli

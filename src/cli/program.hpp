@@ -1,9 +1,14 @@
-// The command tree of `gyre`: which words it takes, what each is for, and which function does it.
+// The command line itself: words to functions.
 #pragma once
+
+#include "base/reasons.hpp"
+#include "cli/completion.hpp"
 
 namespace gyre::cli {
 
-// The whole program; returns the exit code of api.hpp.
 int run(int argc, char** argv);
+
+// Every command and option with its help, as a user of this language reads it.
+CommandWords command_words(Language language);
 
 }  // namespace gyre::cli

@@ -6,6 +6,8 @@
 #include <boost/json.hpp>
 #include <charconv>
 
+#include "base/enum_text.hpp"
+
 namespace gyre::cli {
 
 void Terminal::print(std::string_view text) const {
@@ -22,12 +24,13 @@ void Terminal::line(std::string_view text) const {
 void Terminal::show(const Table& table) const { print(table.print(width, color_out)); }
 
 int Terminal::report(const Failure& failure) const {
-  if (format == Format::json) {
+  if (format == Format::json || format == Format::jsonl) {
     boost::json::object object;
     boost::system::error_code ignored;
     if (auto parsed = boost::json::parse(failure.body, ignored); parsed.is_object()) object = parsed.as_object();
     object["code"] = failure.code;
     object["detail"] = failure.detail;
+    if (!failure.why.empty()) object["why"] = failure.why;
     if (!failure.fix.empty()) object["fix"] = failure.fix;
     if (!failure.field.empty()) object["field"] = failure.field;
     object["exit"] = static_cast<int>(failure.exit);
@@ -36,6 +39,9 @@ int Terminal::report(const Failure& failure) const {
   }
   const auto first = colored(word(Word::error_prefix) + ":", Tone::bad, color_err);
   line(first + " " + printable(failure.detail));
+  auto why = failure.why;
+  if (why.empty() && !failure.field.empty()) why = word(Word::why_field, {{"field", failure.field}});
+  if (!why.empty()) line(word(Word::why_prefix) + ": " + printable(why));
   if (!failure.fix.empty()) line(word(Word::fix_prefix) + ": " + printable(failure.fix));
   auto last = word(Word::code_prefix) + ": " + printable(failure.code);
   if (!failure.request_id.empty()) last += " · " + word(Word::request_prefix) + " " + printable(failure.request_id);
@@ -60,7 +66,8 @@ Terminal make_terminal(const TerminalWishes& wishes, const std::map<std::string,
   };
   Terminal out;
   out.language = language_of(wishes.language, environment);
-  out.format = wishes.format == "json" ? Format::json : Format::table;
+  out.format = enum_from_text<Format>(wishes.format).value_or(Format::table);
+  out.may_ask = !wishes.no_input;
   out.out_is_tty = ::isatty(STDOUT_FILENO) == 1;
   out.err_is_tty = ::isatty(STDERR_FILENO) == 1;
   out.in_is_tty = ::isatty(STDIN_FILENO) == 1;
@@ -81,7 +88,7 @@ Terminal make_terminal(const TerminalWishes& wishes, const std::map<std::string,
 void Progress::show(const std::string& stage, const std::string& detail) {
   const auto text = printable(detail.empty() ? stage : stage + ": " + detail);
   if (text == shown_) return;
-  if (terminal_.err_is_tty && terminal_.format == Format::table) {
+  if (terminal_.err_is_tty && terminal_.for_people()) {
     const auto room = terminal_.width > 1 ? terminal_.width - 1 : 79;
     const auto line = "\r" + cut_to_width(text, room) + "\033[K";
     std::fwrite(line.data(), 1, line.size(), terminal_.err);
@@ -94,7 +101,7 @@ void Progress::show(const std::string& stage, const std::string& detail) {
 }
 
 void Progress::finish() {
-  if (!shown_.empty() && terminal_.err_is_tty && terminal_.format == Format::table) terminal_.line("");
+  if (!shown_.empty() && terminal_.err_is_tty && terminal_.for_people()) terminal_.line("");
   shown_.clear();
 }
 

@@ -1,7 +1,8 @@
-// How this command talks: in which language, as a table or as JSON, with colours or not, how wide. Decided once, at the
+// How this command talks: in which language, as a table or for programs, with colours or not, how wide. Decided once, at the
 // start, from flags and environment. Data goes to standard output, talk to standard error.
 #pragma once
 
+#include <boost/describe.hpp>
 #include <cstdio>
 #include <map>
 #include <string>
@@ -13,22 +14,25 @@
 
 namespace gyre::cli {
 
-enum class Format { table, json };
+enum class Format { table, wide, json, jsonl, yaml, csv, name };
+BOOST_DESCRIBE_ENUM(Format, table, wide, json, jsonl, yaml, csv, name)
 
 struct Terminal {
   Language language = Language::en;
   Format format = Format::table;
   bool color_out = false, color_err = false;
   bool out_is_tty = false, err_is_tty = false, in_is_tty = false;
+  bool may_ask = true;    // not with --no-input
   std::size_t width = 0;  // 0: not a terminal, nothing is cut
   std::FILE* out = stdout;
   std::FILE* err = stderr;
 
+  bool for_people() const { return format == Format::table || format == Format::wide; }
   std::string word(Word w, const Args& args = {}) const { return say(w, language, args); }
   void print(std::string_view text) const;  // to standard output, as it is
   void line(std::string_view text) const;   // a line of talk
   void show(const Table& table) const;
-  // The error, what to do, the code; one JSON object with -o json. Returns the exit code.
+  // error:, why:, try:, code: lines; one JSON object with -o json or jsonl. Returns the exit code.
   int report(const Failure& failure) const;
   // A question on the terminal; false without one, and for anything but a yes.
   bool confirmed(std::string_view question) const;
@@ -36,7 +40,7 @@ struct Terminal {
 
 struct TerminalWishes {
   std::string language, format = "table";
-  bool no_color = false;
+  bool no_color = false, no_input = false;
 };
 Terminal make_terminal(const TerminalWishes& wishes, const std::map<std::string, std::string>& environment);
 

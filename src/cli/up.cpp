@@ -16,6 +16,7 @@
 #include "cli/api.hpp"
 #include "cli/context.hpp"
 #include "cli/http_api.hpp"
+#include "cli/output.hpp"
 #include "cli/processes.hpp"
 #include "cli/views.hpp"
 #include "cli/wait.hpp"
@@ -90,7 +91,7 @@ class Up {
     if (!started) return terminal_.report(started.error());
     print();
     if (flags_.detach || (!server_started_ && !agent_started_)) return exit_ok;
-    if (terminal_.format == Format::table) terminal_.line(terminal_.word(Word::up_foreground));
+    if (terminal_.for_people()) terminal_.line(terminal_.word(Word::up_foreground));
     return stay();
   }
 
@@ -291,13 +292,13 @@ class Up {
 
   void print() const {
     const auto console = ready_.login.empty() ? ready_.url + "/" : ready_.login;
-    if (terminal_.format == Format::json) {
+    if (!terminal_.for_people()) {
       json::object out{{"url", ready_.url},        {"apiKey", key_},
                        {"console", console},       {"pid", server_->id()},
                        {"agentPid", agent_->id()}, {"dataDir", paths_.data.string()},
                        {"hostId", host_},          {"alreadyRunning", !server_started_ && !agent_started_}};
       out["engineError"] = engine_problem_.empty() ? json::value() : json::value(engine_problem_);
-      terminal_.print(json::serialize(out) + "\n");
+      tell(terminal_, out, "", "dataDir");
     } else {
       const bool already = !server_started_ && !agent_started_;
       terminal_.line(terminal_.word(already ? Word::up_already : Word::up_running));
@@ -404,7 +405,7 @@ class Up {
       if (one.process) one.process->signal(SIGTERM);
     for (auto& one : watched)
       if (one.process && !one.process->wait(stop_limit)) one.process->signal(SIGKILL);
-    if (terminal_.format == Format::table) {
+    if (terminal_.for_people()) {
       terminal_.line(terminal_.word(Word::down_done, {{"data", paths_.data.string()}}));
       terminal_.line(terminal_.word(Word::down_left));
     }
@@ -428,9 +429,9 @@ class Up {
 Outcome<> stop_pods(const Terminal& terminal, const Paths& paths, std::stop_token stop) {
   const auto contexts = read_contexts(paths.data / "context.yaml");
   if (!contexts) return tl::unexpected(Failure::from(contexts.error(), terminal.language));
-  const auto context = choose({}, {}, *contexts);
-  if (!context) return tl::unexpected(Failure::from(context.error(), terminal.language));
-  const auto api = http_api(*context, terminal.language, stop);
+  const auto choice = choose({}, {}, *contexts);
+  if (!choice) return tl::unexpected(Failure::from(choice.error(), terminal.language));
+  const auto api = http_api(choice->context, terminal.language, stop);
   Call list;
   list.target = "/v1/pods?desiredStatus=RUNNING&limit=1000";
   const auto answer = api->call(list);
@@ -446,7 +447,7 @@ Outcome<> stop_pods(const Terminal& terminal, const Paths& paths, std::stop_toke
     call.target = "/v1/pods/" + http::url_encode(text_of(pod, "id")) + "/stop";
     const auto stopped = api->call(call);
     // One that failed or went meanwhile has no container to stop.
-    if (!stopped && stopped.error().exit != exit_refused && stopped.error().exit != exit_not_found)
+    if (!stopped && stopped.error().exit != exit_conflict && stopped.error().exit != exit_not_found)
       return tl::unexpected(stopped.error());
   }
   for (const auto& pod : pods.as_array()) {
@@ -486,8 +487,8 @@ int down(const Terminal& terminal, const DownFlags& flags, std::stop_token stop)
       (*process)->wait(stop_limit);
     }
   }
-  if (terminal.format == Format::json) {
-    terminal.print(json::serialize(json::object{{"stopped", running}, {"dataDir", paths.data.string()}}) + "\n");
+  if (!terminal.for_people()) {
+    tell(terminal, json::object{{"stopped", running}, {"dataDir", paths.data.string()}}, "", "dataDir");
     return exit_ok;
   }
   terminal.line(terminal.word(running ? Word::down_done : Word::down_not_running, {{"data", paths.data.string()}}));

@@ -54,26 +54,6 @@ std::string joined(const json::array& items, std::string_view between = ", ") {
   return out;
 }
 
-std::string image_of(const json::value& pod) {
-  const auto name = text_of(pod, "imageName");
-  return name.empty() ? text_of(pod, "image") : name;
-}
-
-std::string gpus_of(const json::value& pod, Language language) {
-  const auto count = whole_of(pod, "gpuCount");
-  if (count == 0) return say(Word::cpu_pod, language);
-  auto type = text_of(part_of(pod, "gpu"), "id");
-  if (type.empty()) type = text_of(part_of(pod, "gpu"), "displayName");
-  auto out = std::to_string(count) + (type.empty() ? " GPU" : " × " + type);
-  if (flag_of(pod, "simulated")) out += " (" + say(Word::simulated, language) + ")";
-  return out;
-}
-
-std::string age_of(const json::value& object, std::string_view name, Time now, Language language) {
-  const auto at = parse_rfc3339(text_of(object, name));
-  return at ? age_text(*at, now, language) : std::string("-");
-}
-
 // "Name      value" lines; the names take as many cells as the longest of them.
 class Page {
  public:
@@ -105,13 +85,6 @@ std::string fixed(double value, int digits) {
   return out;
 }
 
-// 12 -> "12", 12.5 -> "12.5"
-std::string short_number(double value) {
-  auto out = fixed(value, 1);
-  if (out.ends_with(".0")) out.resize(out.size() - 2);
-  return out;
-}
-
 std::vector<std::string> refusals_of(const json::array& hosts) {
   std::vector<std::string> out;
   for (const auto& host : hosts) {
@@ -124,6 +97,32 @@ std::vector<std::string> refusals_of(const json::array& hosts) {
 }  // namespace
 
 // ---- writing ----
+
+std::string image_of(const json::value& pod) {
+  const auto name = text_of(pod, "imageName");
+  return name.empty() ? text_of(pod, "image") : name;
+}
+
+std::string gpus_of(const json::value& pod, Language language) {
+  const auto count = whole_of(pod, "gpuCount");
+  if (count == 0) return say(Word::cpu_pod, language);
+  auto type = text_of(part_of(pod, "gpu"), "id");
+  if (type.empty()) type = text_of(part_of(pod, "gpu"), "displayName");
+  auto out = std::to_string(count) + (type.empty() ? " GPU" : " × " + type);
+  if (flag_of(pod, "simulated")) out += " (" + say(Word::simulated, language) + ")";
+  return out;
+}
+
+std::string age_of(const json::value& object, std::string_view name, Time now, Language language) {
+  const auto at = parse_rfc3339(text_of(object, name));
+  return at ? age_text(*at, now, language) : std::string("-");
+}
+
+std::string short_number(double value) {
+  auto out = fixed(value, 1);
+  if (out.ends_with(".0")) out.resize(out.size() - 2);
+  return out;
+}
 
 std::string bytes_text(std::int64_t bytes) {
   constexpr std::string_view units[] = {"B", "kB", "MB", "GB", "TB"};
@@ -169,6 +168,10 @@ Stage stage_of(const json::value& pod, Language language) {
               {"total", bytes_text(total)},
               {"rate", bytes_text(whole_of(progress, "bytesPerSecond"))}};
     out.detail = say(part_of(progress, "percent").is_number() ? Word::pulling : Word::pulling_unknown, language, args);
+    if (part_of(progress, "secondsLeft").is_number()) {
+      const auto left = age_text(Time{}, Time(std::chrono::seconds(whole_of(progress, "secondsLeft"))), language);
+      out.detail += ", " + say(Word::time_left, language, {{"time", left}});
+    }
     out.stage += " · " + text_of(progress, "phase");
     return out;
   }
@@ -176,33 +179,11 @@ Stage stage_of(const json::value& pod, Language language) {
   if (status == "queued" && position > 0)
     out.stage += " (" + say(Word::queue_position, language, {{"position", std::to_string(position)}}) + ")";
   out.detail = why_of(pod);
+  if (const auto until = text_of(part_of(pod, "reason"), "until"); !until.empty())
+    out.detail += (out.detail.empty() ? "" : ", ") + say(Word::expected_until, language, {{"time", until}});
   // Another reason is news worth a line of its own.
   if (const auto code = text_of(part_of(pod, "reason"), "code"); !code.empty() && out.detail.empty()) out.detail = code;
   return out;
-}
-
-Table pod_table(const json::array& pods, Time now, Language language) {
-  const auto title = [&](Word word) { return say(word, language); };
-  Table table({{.title = title(Word::col_id), .least_width = 14},
-               {.title = title(Word::col_name), .least_width = 8},
-               {.title = title(Word::col_status), .least_width = 8},
-               {.title = title(Word::col_gpu), .least_width = 5},
-               {.title = title(Word::col_host), .least_width = 5},
-               {.title = title(Word::col_image), .least_width = 8},
-               {.title = title(Word::col_age), .to_the_right = true, .least_width = 4},
-               {.title = title(Word::col_why), .least_width = 8}});
-  for (const auto& pod : pods) {
-    const auto status = text_of(pod, "status");
-    table.add({{text_of(pod, "id")},
-               {text_of(pod, "name")},
-               {say_named("status_", status, language), tone_of_status(status)},
-               {gpus_of(pod, language)},
-               {text_of(pod, "hostName").empty() ? "-" : text_of(pod, "hostName")},
-               {image_of(pod)},
-               {age_of(pod, "createdAt", now, language)},
-               {why_of(pod)}});
-  }
-  return table;
 }
 
 std::string pod_page(const json::value& pod, Time now, const Terminal& terminal) {
@@ -264,54 +245,6 @@ std::string pod_page(const json::value& pod, Time now, const Terminal& terminal)
     page.add(title(Word::label_started),
              text_of(pod, "lastStartedAt") + " (" + age_of(pod, "lastStartedAt", now, language) + ")");
   return page.print();
-}
-
-Table host_table(const json::array& hosts, Time now, Language language) {
-  const auto title = [&](Word word) { return say(word, language); };
-  Table table({{.title = title(Word::col_id), .least_width = 14},
-               {.title = title(Word::col_name), .least_width = 8},
-               {.title = title(Word::col_status), .least_width = 8},
-               {.title = title(Word::col_engine), .least_width = 8},
-               {.title = title(Word::col_gpu), .least_width = 8},
-               {.title = title(Word::col_gpus_used), .to_the_right = true, .least_width = 4},
-               {.title = title(Word::col_vcpu), .to_the_right = true, .least_width = 4},
-               {.title = title(Word::col_memory), .to_the_right = true, .least_width = 4},
-               {.title = title(Word::col_pods), .to_the_right = true, .least_width = 2},
-               {.title = title(Word::col_seen), .to_the_right = true, .least_width = 3}});
-  for (const auto& host : hosts) {
-    const auto status = text_of(host, "status");
-    const auto& engine = part_of(host, "engine");
-    const bool reachable = flag_of(engine, "reachable");
-    auto engine_text = text_of(engine, "name") + " " + text_of(engine, "version");
-    if (!reachable) engine_text = text_of(engine, "error").empty() ? "-" : text_of(engine, "error");
-    std::vector<std::pair<std::string, int>> types;  // in the order of the host's GPUs
-    int used = 0;
-    bool pretended = false;
-    const auto& gpus = list_of(host, "gpus");
-    for (const auto& gpu : gpus) {
-      const auto type = text_of(gpu, "gpuTypeId");
-      if (types.empty() || types.back().first != type) types.emplace_back(type, 0);
-      ++types.back().second;
-      used += text_of(gpu, "podId").empty() ? 0 : 1;
-      pretended = pretended || flag_of(gpu, "simulated");
-    }
-    std::string gpu_text;
-    for (const auto& [type, count] : types)
-      gpu_text += (gpu_text.empty() ? "" : ", ") + std::to_string(count) + " × " + type;
-    if (pretended) gpu_text += " (" + title(Word::simulated) + ")";
-    table.add(
-        {{text_of(host, "id")},
-         {text_of(host, "name")},
-         {say_named("host_", status, language), tone_of_status(status)},
-         {engine_text, reachable ? Tone::plain : Tone::bad},
-         {gpu_text.empty() ? "-" : gpu_text},
-         {gpus.empty() ? "-" : std::to_string(used) + "/" + std::to_string(gpus.size())},
-         {short_number(number_of(host, "vcpuUsed")) + "/" + short_number(number_of(host, "vcpuCount"))},
-         {short_number(number_of(host, "memoryUsedInGb")) + "/" + short_number(number_of(host, "memoryInGb")) + " GB"},
-         {std::to_string(whole_of(host, "pods"))},
-         {age_of(host, "lastSeenAt", now, language)}});
-  }
-  return table;
 }
 
 std::string host_page(const json::value& host, Time now, const Terminal& terminal) {

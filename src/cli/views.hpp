@@ -1,4 +1,4 @@
-// The server's JSON as people read it: rows of a list, the page of one pod or host, one line of progress. Reads only
+// The server's JSON as people read it: the page of one pod or host, one line of progress (lists are in output.hpp). Reads only
 // what it shows and takes whatever is missing as absent, so that an older command line reads a newer server.
 #pragma once
 
@@ -24,6 +24,11 @@ const boost::json::array& list_of(const boost::json::value& object, std::string_
 // ---- writing ----
 std::string bytes_text(std::int64_t bytes);                    // "12.4 MB"
 std::string age_text(Time from, Time now, Language language);  // "3m", "3분"
+std::string short_number(double value);                        // 12 -> "12", 12.5 -> "12.5"
+std::string image_of(const boost::json::value& pod);
+std::string gpus_of(const boost::json::value& pod, Language language);  // "2 × NVIDIA A40 (simulated)"
+// How long ago the field of that name was; "-" when it is absent.
+std::string age_of(const boost::json::value& object, std::string_view name, Time now, Language language);
 Tone tone_of_status(std::string_view status);                  // of pods and hosts
 
 // Where a pod's start is. `stage` changes seldom, `detail` all the time.
@@ -36,9 +41,7 @@ Stage stage_of(const boost::json::value& pod, Language language);
 // say.
 std::string why_of(const boost::json::value& pod);
 
-Table pod_table(const boost::json::array& pods, Time now, Language language);
 std::string pod_page(const boost::json::value& pod, Time now, const Terminal& terminal);
-Table host_table(const boost::json::array& hosts, Time now, Language language);
 std::string host_page(const boost::json::value& host, Time now, const Terminal& terminal);
 std::string dry_run_page(const boost::json::value& answer, const Terminal& terminal);
 

@@ -87,9 +87,7 @@ bool hopeless(Goal goal, std::string_view status) {
 }
 
 Failure interruption(Language language, const std::string& url) {
-  auto out = Failure::from(Error{Reason::request_cancelled, {{"server", url}}, ""}, language);
-  out.exit = exit_interrupted;
-  return out;
+  return Failure::from(Error{Reason::request_cancelled, {{"server", url}}, ""}, language);
 }
 
 Failure failed(const boost::json::value& pod, Language language) {
@@ -97,10 +95,12 @@ Failure failed(const boost::json::value& pod, Language language) {
   Failure out;
   out.exit = exit_failed;
   out.code = text_of(reason, "code");
-  out.detail = text_of(reason, "text");
+  out.why = text_of(reason, "text");
   out.fix = text_of(reason, "fix");
-  if (out.detail.empty())
-    out.detail = text_of(pod, "name") + ": " + say_named("status_", text_of(pod, "status"), language);
+  out.detail = say(Word::pod_is, language,
+                   {{"name", text_of(pod, "name")},
+                    {"id", text_of(pod, "id")},
+                    {"status", say_named("status_", text_of(pod, "status"), language)}});
   return out;
 }
 
@@ -120,7 +120,8 @@ Outcome<std::string> wait_for(Api& api, const Terminal& terminal, const std::str
     const auto answer = api.call(look);
     Duration next = options.look_again;
     if (!answer && answer.error().exit == exit_not_found && options.goal == Goal::gone) return std::string();
-    if (!answer && answer.error().exit == exit_unreachable && Clock::now() - last_answer < options.patience) {
+    const bool silent = !answer && (answer.error().exit == exit_unreachable || answer.error().exit == exit_timed_out);
+    if (silent && Clock::now() - last_answer < options.patience) {
       progress.show(terminal.word(Word::server_lost), answer.error().detail);
       next = Duration(1'000);
     } else if (!answer) {

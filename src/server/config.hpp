@@ -50,7 +50,7 @@ struct Key {
   bool list = false;      // several values: a YAML list, or separated by commas in the environment and flags
   bool reloadable = false;
   bool secret = false;  // its value is never printed whole
-  std::string_view description;
+  std::string_view description, korean;  // the same in both languages
   // Takes the text of the value(s); returns what is wrong with it in words ("expected a size, as 1MiB"), or nothing.
   std::optional<std::string> (*set)(Config&, const std::vector<std::string>&) = nullptr;
   std::vector<std::string> (*get)(const Config&) = nullptr;

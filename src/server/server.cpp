@@ -19,6 +19,7 @@
 #include "base/secrets.hpp"
 #include "events/event_feed.hpp"
 #include "events/event_routes.hpp"
+#include "fleet/gpu_routes.hpp"
 #include "fleet/host_routes.hpp"
 #include "fleet/host_service.hpp"
 #include "http/admission.hpp"
@@ -253,6 +254,7 @@ class Server {
     router_.add(account_routes(accounts_));
     router_.add(event_routes(feed_));
     router_.add(host_routes(hosts_, unknown, public_url(), authority_.certificate_pem(), agents_addresses_));
+    router_.add(gpu_routes(hosts_));
     router_.add(pod_routes(pods_, hosts_, events_, unknown));
     router_.add(system_routes({router_, metrics_, [this] { return !closing_; }}));
     router_.add(landing_routes());

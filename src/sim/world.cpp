@@ -8,6 +8,7 @@
 #include "base/check.hpp"
 #include "base/secrets.hpp"
 #include "events/event_routes.hpp"
+#include "fleet/gpu_routes.hpp"
 #include "fleet/host_routes.hpp"
 #include "pods/pod_routes.hpp"
 
@@ -95,6 +96,7 @@ struct World::Server {
         router(core, [this](const http::Request& request) { return accounts.authenticate(request); }) {
     router.add(pod_routes(pods, hosts, events, json::UnknownKeys::refuse));
     router.add(host_routes(hosts, json::UnknownKeys::refuse, "http://sim", "CA", {"sim:1"}));
+    router.add(gpu_routes(hosts));
     router.add(account_routes(accounts));
     router.add(event_routes(feed));
   }

@@ -47,6 +47,29 @@ class WorldTest : public testing::Test {
   void TearDown() override { world.check(); }
 };
 
+TEST_F(WorldTest, TheListOfGpusSaysWhatIsFreeAndMostOnOneHost) {
+  image("x");
+  world.add_host("h1");
+  world.add_host("h2");
+  world.run_for(5s);
+  const auto gpus = [&] {
+    return boost::json::parse(world.call(Method::get, "/v1/gpus").body).as_array().at(0).as_object();
+  };
+  const auto before = gpus();
+  const auto total = before.at("total").as_int64();
+  EXPECT_EQ(text(before, "id"), "NVIDIA A40");
+  EXPECT_EQ(before.at("free").as_int64(), total);
+  EXPECT_EQ(before.at("mostFreeOnOneHost").as_int64(), total / 2);
+  create(R"({"imageName":"x","gpuCount":1,"gpuTypeIds":["NVIDIA A40"]})");
+  world.run_for(20s);
+  EXPECT_EQ(gpus().at("free").as_int64(), total - 1);
+  const auto hosts = boost::json::parse(world.call(Method::get, "/v1/hosts").body).as_array();
+  for (const auto& host : hosts)
+    world.call(Method::post, "/v1/hosts/" + std::string(host.at("id").as_string()) + "/drain");
+  EXPECT_EQ(gpus().at("free").as_int64(), 0) << "a draining host takes no new pod";
+  EXPECT_EQ(gpus().at("total").as_int64(), total);
+}
+
 TEST_F(WorldTest, ACreatedPodRunsOnAHostThatFits) {
   image("team/train:1");
   world.add_host("h1");

@@ -18,7 +18,8 @@ import requests
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = pathlib.Path(os.environ.get("GYRE_BINARY", ROOT / "build/dev/bin/gyre")).resolve()
 
-EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_NOT_FOUND, EXIT_REFUSED, EXIT_UNREACHABLE = range(6)
+(EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_NOT_FOUND, EXIT_LOG_IN, EXIT_FORBIDDEN, EXIT_CONFLICT, EXIT_LIMIT, EXIT_TIMED_OUT,
+ EXIT_UNREACHABLE) = range(10)  # docs/cli.md
 
 
 def engine_socket():

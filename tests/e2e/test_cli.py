@@ -1,16 +1,22 @@
 """The command line as a script and a person see it: what is printed where, and how it ends."""
 
+import csv
+import io
 import json
 import os
 import pty
 import re
 import select
+import shutil
 import stat
 import subprocess
 import time
 
-from gyre import (BINARY, EXIT_FAILED, EXIT_NOT_FOUND, EXIT_OK, EXIT_REFUSED, EXIT_UNREACHABLE, EXIT_USAGE, Gyre, eventually,
-                  image)
+import pytest
+import yaml
+
+from gyre import (BINARY, EXIT_CONFLICT, EXIT_FAILED, EXIT_FORBIDDEN, EXIT_LOG_IN, EXIT_NOT_FOUND, EXIT_OK, EXIT_TIMED_OUT,
+                  EXIT_UNREACHABLE, EXIT_USAGE, Gyre, eventually, image)
 
 
 def test_list_works_right_after_up_without_any_flag(gyre, api):
@@ -51,19 +57,24 @@ def test_a_bad_image_ends_the_wait_with_words_and_exit_code_1(gyre, api):
 def test_exit_codes(gyre, api):
     gyre.cli("pod", "get", "nosuchpod00000", expect=EXIT_NOT_FOUND)
     gyre.cli("host", "get", "nosuchhost", expect=EXIT_NOT_FOUND)
-    gyre.cli("pod", "create", image("hello"), "--port", "99999/tcp", expect=EXIT_REFUSED)
+    gyre.cli("pod", "create", image("hello"), "--port", "99999/tcp", expect=EXIT_USAGE)
     gyre.cli("pod", "create", expect=EXIT_USAGE)
     gyre.cli("pod", "fly", expect=EXIT_USAGE)
-    gyre.cli("pod", "list", "--api-key", "rpa_WRONG", expect=EXIT_REFUSED)
+    gyre.cli("pod", "list", "--api-key", "rpa_WRONG", expect=EXIT_LOG_IN)
+    reader = gyre.cli("key", "create", "reader", "--read-only").stdout.strip()
+    gyre.cli("pod", "create", image("hello"), "--api-key", reader, expect=EXIT_FORBIDDEN)
+    waiting = gyre.cli("pod", "create", image("hello"), "--gpu-type", "NVIDIA A40", "--gpus", 8, "-o", "name").stdout.strip()
+    gyre.cli("pod", "get", waiting, "--wait", "--timeout", "1s", expect=EXIT_TIMED_OUT)
+    gyre.cli("pod", "restart", waiting, expect=EXIT_CONFLICT)
     gyre.cli("pod", "list", "--server", "http://127.0.0.1:9", expect=EXIT_UNREACHABLE)
     gyre.cli("--help", expect=EXIT_OK)
     assert re.match(r"gyre \d+\.\d+\.\d+\n", gyre.cli("version").stdout)
 
 
 def test_errors_in_json_mode_are_one_object_on_standard_error(gyre, api):
-    failed = gyre.cli("pod", "create", image("hello"), "--port", "8888/http", "--port", "22/quic", "-o", "json", expect=EXIT_REFUSED)
+    failed = gyre.cli("pod", "create", image("hello"), "--port", "8888/http", "--port", "22/quic", "-o", "json", expect=EXIT_USAGE)
     problem = json.loads(failed.stderr)
-    assert failed.stdout == "" and problem["field"] == "ports[1]" and problem["exit"] == EXIT_REFUSED and problem["requestId"]
+    assert failed.stdout == "" and problem["field"] == "ports[1]" and problem["exit"] == EXIT_USAGE and problem["requestId"]
 
 
 def test_the_language_is_the_users(gyre, api):
@@ -227,7 +238,7 @@ def test_a_host_can_join_with_a_token_and_be_retired(gyre, engine, tmp_path):
     environment = {"GYRE_AGENT_TOKEN": command["token"]}
     gyre.cli("agent", "join", "--server", gyre.said["url"], "--data", folder, env=environment)
     again = gyre.cli("agent", "join", "--server", gyre.said["url"], "--data", tmp_path / "third", env=environment, expect=None)
-    assert again.returncode == EXIT_REFUSED and "token" in again.stderr
+    assert again.returncode == EXIT_FORBIDDEN and "token" in again.stderr
     hosts = gyre.cli("host", "list", "-o", "json").json()
     assert len(hosts) == 2
     (second,) = [host for host in hosts if host["id"] != gyre.said["hostId"]]
@@ -235,7 +246,107 @@ def test_a_host_can_join_with_a_token_and_be_retired(gyre, engine, tmp_path):
     assert second["id"] not in [host["id"] for host in gyre.cli("host", "list", "-o", "json").json() if host["status"] != "retired"]
 
 
-def test_completion_knows_every_command(tmp_path):
-    script = Gyre(tmp_path).cli("completion", "bash").stdout
-    probe = script + '\nCOMP_WORDS=(gyre pod cr); COMP_CWORD=2; _gyre; echo "${COMPREPLY[@]}"'
-    assert subprocess.run(["bash", "-c", probe], capture_output=True, text=True).stdout.strip() == "create"
+def completed(shell, script, line):
+    """What a real shell offers for this line."""
+    words = line.split(" ")
+    if shell == "bash":
+        quoted = " ".join(f"'{word}'" for word in words)
+        probe = f'source {script}; COMP_WORDS=({quoted}); COMP_CWORD={len(words) - 1}; _gyre; printf "%s\\n" "${{COMPREPLY[@]}}"'
+        return subprocess.run(["bash", "-c", probe], capture_output=True, text=True, timeout=20).stdout.split()
+    if shell == "fish":
+        said = subprocess.run(["fish", "--no-config", "-c", f'source {script}; complete -C "{line}"'], capture_output=True,
+                              text=True, timeout=20)
+        return [offer.split("\t")[0] for offer in said.stdout.splitlines()]
+    # zsh completes only within its line editor; what the function hands to it there is written out instead.
+    quoted = " ".join(f"'{word}'" for word in words)
+    probe = f"""
+    compdef() {{ }}
+    compadd() {{ shift; print -l -- "$@" }}
+    _files() {{ print -- FILES }}
+    _describe() {{
+      while [[ $1 == -* ]]; do [[ $1 == -t ]] && shift; shift; done
+      for item in "${{(@P)2}}"; do print -- "${{item%%:*}}"; done
+    }}
+    source {script}
+    words=({quoted}); CURRENT={len(words)}; _gyre"""
+    said = subprocess.run(["zsh", "-f", "-c", probe], capture_output=True, text=True, timeout=20)
+    assert not said.stderr, said.stderr
+    return [offer for offer in said.stdout.split() if offer.startswith(words[-1])]
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_in_a_real_shell_knows_every_command(shell, tmp_path):
+    if not shutil.which(shell):
+        pytest.skip(f"{shell} is not installed")
+    script = tmp_path / f"gyre.{shell}"
+    script.write_text(Gyre(tmp_path).cli("completion", shell).stdout)
+    assert "create" in completed(shell, script, "gyre pod cr")
+    assert "delete" in completed(shell, script, "gyre -o json key d"), "a value of an option is no command"
+    assert "jsonl" in completed(shell, script, "gyre -o js")
+    assert "--columns" in completed(shell, script, "gyre pod list --col")
+
+
+def test_a_list_in_every_format(gyre, api):
+    pod = gyre.cli("pod", "create", image("hello"), "--name", "학습, 1", "--gpu-type", "NVIDIA A40", "--wait", "-o", "json").json()
+    plain = gyre.cli("pod", "list", "-o", "json").json()
+    assert [one["id"] for one in plain] == [pod["id"]]
+    lines = gyre.cli("pod", "list", "-o", "jsonl").stdout.splitlines()
+    assert [json.loads(line)["id"] for line in lines] == [pod["id"]]
+    assert yaml.safe_load(gyre.cli("pod", "list", "-o", "yaml").stdout) == plain
+    assert yaml.safe_load(gyre.cli("pod", "get", pod["id"], "-o", "yaml").stdout)["name"] == "학습, 1"
+    assert gyre.cli("pod", "list", "-o", "name").stdout == pod["id"] + "\n"
+    (row,) = csv.DictReader(io.StringIO(gyre.cli("pod", "list", "-o", "csv", "--lang", "ko").stdout))
+    assert row["id"] == pod["id"] and row["name"] == "학습, 1" and row["status"] == "running"
+    assert "PORTS" not in gyre.cli("pod", "list").stdout.upper() and "PORTS" in gyre.cli("pod", "list", "-o", "wide").stdout.upper()
+    chosen = gyre.cli("pod", "list", "--columns", "name,gpu.id", "--filter", "status=running", "-o", "csv").stdout
+    assert chosen.splitlines() == ["name,gpu.id", '"학습, 1",NVIDIA A40']
+    assert pod["id"] in gyre.cli("ps").stdout
+    gyre.cli("pod", "update", pod["id"], "--name", "renamed", "--locked", "true")
+    gyre.cli("pod", "delete", pod["id"], expect=EXIT_CONFLICT)
+    assert "renamed" in gyre.cli("pod", "update", pod["id"], "--locked", "false").stdout
+    gyre.cli("stop", "renamed", "--wait")
+    assert gyre.cli("ps", "-o", "name").stdout == ""
+    assert pod["id"] in gyre.cli("ps", "-a", "-o", "name").stdout
+
+
+def test_gpus_are_listed_with_what_is_free(gyre, api):
+    # The pod of the test before may still be on its way out.
+    eventually(lambda: gyre.cli("gpu", "list", "-o", "json").json()[0]["free"] == 4, what="all GPUs being free")
+    (kind,) = gyre.cli("gpu", "list", "-o", "json").json()
+    assert (kind["id"], kind["total"], kind["free"], kind["mostFreeOnOneHost"], kind["simulated"]) == ("NVIDIA A40", 4, 4, 4, True)
+    gyre.cli("pod", "create", image("hello"), "--gpu-type", "NVIDIA A40", "--gpus", 3, "--wait")
+    assert gyre.cli("gpu", "list", "-o", "csv", "--columns", "id,free,total").stdout.splitlines()[1] == "NVIDIA A40,1,4"
+
+
+def test_a_key_from_making_to_deleting(gyre, api):
+    secret = gyre.cli("key", "create", "ci").stdout.strip()
+    assert gyre.cli("pod", "list", "--api-key", secret, "-o", "json").json() == []
+    gyre.cli("key", "disable", "ci")
+    gyre.cli("pod", "list", "--api-key", secret, expect=EXIT_LOG_IN)
+    gyre.cli("key", "enable", "ci")
+    assert secret not in gyre.cli("key", "list", "-o", "json").stdout
+    gyre.cli("key", "delete", "ci", "--no-input", expect=EXIT_USAGE)
+    gone = gyre.cli("key", "delete", "ci", "--yes")
+    assert gone.stderr.startswith("context: local (http://")
+    gyre.cli("pod", "list", "--api-key", secret, expect=EXIT_LOG_IN)
+    gyre.cli("key", "enable", "ci", expect=EXIT_NOT_FOUND)
+
+
+def test_contexts_and_the_projects_file(gyre, api, tmp_path):
+    elsewhere = {"XDG_CONFIG_HOME": str(tmp_path / "config")}
+    gyre.cli("pod", "list", env=elsewhere, expect=EXIT_USAGE)
+    key = tmp_path / "key"
+    key.write_text(gyre.said["apiKey"] + "\n")
+    gyre.cli("context", "add", "here", "--server", gyre.said["url"], "--key-file", key, env=elsewhere)
+    gyre.cli("context", "add", "nowhere", "--server", "http://127.0.0.1:9", "--use", env=elsewhere)
+    assert [row["name"] for row in gyre.cli("context", "list", "-o", "json", env=elsewhere).json()] == ["here", "nowhere"]
+    gyre.cli("pod", "list", env=elsewhere, expect=EXIT_UNREACHABLE)
+    project = tmp_path / "project" / "deep"
+    project.mkdir(parents=True)
+    (tmp_path / "project" / ".gyre.yaml").write_text("context: here\n")
+    assert gyre.cli("pod", "list", "-o", "json", env=elsewhere, cwd=project).json() == []
+    shown = gyre.cli("context", "show", "-o", "json", env=elsewhere, cwd=project).json()
+    assert (shown["name"], shown["source"]) == ("here", "project")
+    gyre.cli("context", "use", "here", env=elsewhere)
+    gyre.cli("context", "remove", "nowhere", "--yes", env=elsewhere)
+    assert gyre.cli("pod", "list", "-o", "json", env=elsewhere).json() == []

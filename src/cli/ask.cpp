@@ -1,0 +1,61 @@
+#include "cli/ask.hpp"
+
+#include <boost/json.hpp>
+
+#include "http/client.hpp"
+
+namespace gyre::cli {
+
+namespace json = boost::json;
+
+Outcome<json::value> parsed(const Answer& answer, const Commands& c) {
+  if (answer.body.empty()) return json::value();
+  boost::system::error_code error;
+  auto value = json::parse(answer.body, error);
+  if (!error) return value;
+  Args args{{"url", c.api.url()}, {"detail", error.message()}};
+  return tl::unexpected(Failure::from(Error{Reason::answer_unreadable, std::move(args), ""}, c.terminal.language));
+}
+
+Outcome<json::value> ask(Commands& c, const std::string& method, const std::string& target, std::string body) {
+  Call call;
+  call.method = method;
+  call.target = target;
+  call.body = std::move(body);
+  const auto answer = c.api.call(call);
+  if (!answer) return tl::unexpected(answer.error());
+  return parsed(*answer, c);
+}
+
+Outcome<json::array> ask_all(Commands& c, const std::string& target, std::string& cursor, bool one_page) {
+  json::array rows;
+  for (;;) {
+    Call call;
+    call.target = target;
+    if (!cursor.empty())
+      call.target += std::string(target.find('?') == std::string::npos ? "?" : "&") +
+                     "cursor=" + http::url_encode(cursor);
+    const auto answer = c.api.call(call);
+    if (!answer) return tl::unexpected(answer.error());
+    auto page = parsed(*answer, c);
+    if (!page) return tl::unexpected(page.error());
+    if (page->is_array())
+      for (auto& row : page->get_array()) rows.push_back(std::move(row));
+    cursor = answer->header("X-Next-Cursor");
+    if (cursor.empty() || one_page) return rows;
+  }
+}
+
+std::optional<int> ask_first(const Commands& c, const std::string& question, bool yes) {
+  if (c.terminal.for_people() && !c.context.empty())
+    c.terminal.line(c.terminal.word(Word::context_is, {{"context", printable(c.context)}}));
+  if (yes) return std::nullopt;
+  if (!c.terminal.may_ask)
+    return c.terminal.report(Failure::from(Error{Reason::confirmation_needed, {}, ""}, c.terminal.language));
+  // Without a terminal a script runs, and has said what it wants.
+  if (!c.terminal.in_is_tty || c.terminal.confirmed(question)) return std::nullopt;
+  c.terminal.line(c.terminal.word(Word::not_done));
+  return exit_failed;
+}
+
+}  // namespace gyre::cli

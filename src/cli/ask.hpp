@@ -1,0 +1,21 @@
+// What the verbs of every noun do alike: ask the server for JSON, read a list page by page.
+#pragma once
+
+#include <boost/json/value.hpp>
+#include <string>
+
+#include "cli/commands.hpp"
+
+namespace gyre::cli {
+
+// The answer's JSON; null for an empty body.
+Outcome<boost::json::value> ask(Commands& c, const std::string& method, const std::string& target,
+                                std::string body = {});
+
+// Every row of a list, page by page. `cursor`: where to begin; afterwards where the next page would begin, when
+// `one_page` ended it there.
+Outcome<boost::json::array> ask_all(Commands& c, const std::string& target, std::string& cursor, bool one_page);
+
+Outcome<boost::json::value> parsed(const Answer& answer, const Commands& c);
+
+}  // namespace gyre::cli

@@ -1,0 +1,347 @@
+// The columns of each kind of thing that is listed. Keys never change: scripts name them in --columns and read them at
+// the head of CSV.
+#include <boost/json.hpp>
+
+#include "cli/output.hpp"
+#include "cli/views.hpp"
+
+namespace gyre::cli {
+
+namespace json = boost::json;
+
+namespace {
+
+std::function<Cell(const Row&)> field(std::string name, std::string when_empty = "") {
+  return [name = std::move(name), when_empty = std::move(when_empty)](const Row& row) {
+    auto text = field_text(row.value, name);
+    return Cell{text.empty() ? when_empty : std::move(text)};
+  };
+}
+
+std::function<std::string(const json::value&)> plain(std::string name) {
+  return [name = std::move(name)](const json::value& value) { return field_text(value, name); };
+}
+
+std::function<Cell(const Row&)> age(std::string name) {
+  return [name = std::move(name)](const Row& row) { return Cell{age_of(row.value, name, row.now, row.language)}; };
+}
+
+std::function<Cell(const Row&)> status(std::string prefix) {
+  return [prefix = std::move(prefix)](const Row& row) {
+    const auto name = text_of(row.value, "status");
+    return Cell{say_named(prefix, name, row.language), tone_of_status(name)};
+  };
+}
+
+std::function<Cell(const Row&)> yes_or_no(std::string name) {
+  return [name = std::move(name)](const Row& row) {
+    return Cell{say(flag_of(row.value, name) ? Word::yes : Word::no, row.language)};
+  };
+}
+
+Cell ports_of(const Row& row) {
+  std::string out;
+  for (const auto& port : list_of(row.value, "ports")) {
+    auto text = port.is_string() ? std::string(port.get_string()) : json::serialize(port);
+    const auto mapped = whole_of(part_of(row.value, "portMappings"), text.substr(0, text.find('/')));
+    if (mapped != 0) text += " → " + text_of(row.value, "publicIp") + ":" + std::to_string(mapped);
+    out += (out.empty() ? "" : ", ") + text;
+  }
+  return {out.empty() ? "-" : out};
+}
+
+struct HostGpus {
+  std::string text;  // "2 × NVIDIA A40, 1 × NVIDIA L4"
+  int used = 0;
+  std::size_t all = 0;
+};
+HostGpus host_gpus(const json::value& host, Language language) {
+  HostGpus out;
+  std::vector<std::pair<std::string, int>> types;  // in the order of the host's GPUs
+  bool pretended = false;
+  const auto& gpus = list_of(host, "gpus");
+  for (const auto& gpu : gpus) {
+    const auto type = text_of(gpu, "gpuTypeId");
+    if (types.empty() || types.back().first != type) types.emplace_back(type, 0);
+    ++types.back().second;
+    out.used += text_of(gpu, "podId").empty() ? 0 : 1;
+    pretended = pretended || flag_of(gpu, "simulated");
+  }
+  for (const auto& [type, count] : types)
+    out.text += (out.text.empty() ? "" : ", ") + std::to_string(count) + " × " + type;
+  if (pretended) out.text += " (" + say(Word::simulated, language) + ")";
+  out.all = gpus.size();
+  return out;
+}
+
+Cell host_engine(const Row& row) {
+  const auto& engine = part_of(row.value, "engine");
+  if (flag_of(engine, "reachable")) return {text_of(engine, "name") + " " + text_of(engine, "version")};
+  const auto error = text_of(engine, "error");
+  return {error.empty() ? "-" : error, Tone::bad};
+}
+
+std::function<Cell(const Row&)> used_of_all(std::string used, std::string all, std::string unit = "") {
+  return [used = std::move(used), all = std::move(all), unit = std::move(unit)](const Row& row) {
+    return Cell{short_number(number_of(row.value, used)) + "/" + short_number(number_of(row.value, all)) + unit};
+  };
+}
+
+}  // namespace
+
+const Kind& pod_kind() {
+  static const Kind kind{
+      .columns =
+          {{.key = "id", .title = Word::col_id, .shown = field("id"), .least_width = 14},
+           {.key = "name", .title = Word::col_name, .shown = field("name"), .least_width = 8},
+           {.key = "status", .title = Word::col_status, .shown = status("status_"), .least_width = 8},
+           {.key = "gpu",
+            .title = Word::col_gpu,
+            .shown = [](const Row& row) { return Cell{gpus_of(row.value, row.language)}; },
+            .plain = [](const json::value& pod) { return gpus_of(pod, Language::en); },
+            .least_width = 5},
+           {.key = "host",
+            .title = Word::col_host,
+            .shown = field("hostName", "-"),
+            .plain = plain("hostName"),
+            .least_width = 5},
+           {.key = "image",
+            .title = Word::col_image,
+            .shown = [](const Row& row) { return Cell{image_of(row.value)}; },
+            .plain = image_of,
+            .least_width = 8},
+           {.key = "ports", .title = Word::label_ports, .shown = ports_of, .wide = true, .least_width = 8},
+           {.key = "vcpu",
+            .title = Word::col_vcpu,
+            .shown = field("vcpuCount"),
+            .plain = plain("vcpuCount"),
+            .wide = true,
+            .to_the_right = true,
+            .least_width = 4},
+           {.key = "memory",
+            .title = Word::col_memory,
+            .shown = [](const Row& row) { return Cell{std::to_string(whole_of(row.value, "memoryInGb")) + " GB"}; },
+            .plain = plain("memoryInGb"),
+            .wide = true,
+            .to_the_right = true,
+            .least_width = 4},
+           {.key = "disk",
+            .title = Word::label_disk,
+            .shown =
+                [](const Row& row) { return Cell{std::to_string(whole_of(row.value, "containerDiskInGb")) + " GB"}; },
+            .plain = plain("containerDiskInGb"),
+            .wide = true,
+            .to_the_right = true,
+            .least_width = 4},
+           {.key = "volume",
+            .title = Word::label_volume,
+            .shown = [](const Row& row) { return Cell{std::to_string(whole_of(row.value, "volumeInGb")) + " GB"}; },
+            .plain = plain("volumeInGb"),
+            .wide = true,
+            .to_the_right = true,
+            .least_width = 4},
+           {.key = "age",
+            .title = Word::col_age,
+            .shown = age("createdAt"),
+            .plain = plain("createdAt"),
+            .to_the_right = true,
+            .least_width = 4},
+           {.key = "why",
+            .title = Word::col_why,
+            .shown = [](const Row& row) { return Cell{why_of(row.value)}; },
+            .plain = plain("reason.code"),
+            .least_width = 8}},
+      .none = Word::no_pods,
+      .page = pod_page};
+  return kind;
+}
+
+const Kind& host_kind() {
+  static const Kind kind{
+      .columns =
+          {{.key = "id", .title = Word::col_id, .shown = field("id"), .least_width = 14},
+           {.key = "name", .title = Word::col_name, .shown = field("name"), .least_width = 8},
+           {.key = "status", .title = Word::col_status, .shown = status("host_"), .least_width = 8},
+           {.key = "engine",
+            .title = Word::col_engine,
+            .shown = host_engine,
+            .plain =
+                [](const json::value& host) {
+                  return field_text(host, "engine.name") + " " + field_text(host, "engine.version");
+                },
+            .least_width = 8},
+           {.key = "gpu",
+            .title = Word::col_gpu,
+            .shown =
+                [](const Row& row) {
+                  auto gpus = host_gpus(row.value, row.language);
+                  return Cell{gpus.text.empty() ? "-" : std::move(gpus.text)};
+                },
+            .plain = [](const json::value& host) { return host_gpus(host, Language::en).text; },
+            .least_width = 8},
+           {.key = "gpus_used",
+            .title = Word::col_gpus_used,
+            .shown =
+                [](const Row& row) {
+                  const auto gpus = host_gpus(row.value, row.language);
+                  return Cell{gpus.all == 0 ? "-" : std::to_string(gpus.used) + "/" + std::to_string(gpus.all)};
+                },
+            .plain = [](const json::value& host) { return std::to_string(host_gpus(host, Language::en).used); },
+            .to_the_right = true,
+            .least_width = 4},
+           {.key = "vcpu",
+            .title = Word::col_vcpu,
+            .shown = used_of_all("vcpuUsed", "vcpuCount"),
+            .plain = plain("vcpuCount"),
+            .to_the_right = true,
+            .least_width = 4},
+           {.key = "memory",
+            .title = Word::col_memory,
+            .shown = used_of_all("memoryUsedInGb", "memoryInGb", " GB"),
+            .plain = plain("memoryInGb"),
+            .to_the_right = true,
+            .least_width = 4},
+           {.key = "disk",
+            .title = Word::col_disk,
+            .shown = used_of_all("diskUsedInGb", "diskInGb", " GB"),
+            .plain = plain("diskInGb"),
+            .wide = true,
+            .to_the_right = true,
+            .least_width = 4},
+           {.key = "driver",
+            .title = Word::label_driver,
+            .shown = field("driverVersion", "-"),
+            .plain = plain("driverVersion"),
+            .wide = true},
+           {.key = "agent",
+            .title = Word::label_agent,
+            .shown = field("agentVersion"),
+            .plain = plain("agentVersion"),
+            .wide = true},
+           {.key = "address",
+            .title = Word::label_url,
+            .shown = field("publicAddress", "-"),
+            .plain = plain("publicAddress"),
+            .wide = true},
+           {.key = "pods", .title = Word::col_pods, .shown = field("pods"), .to_the_right = true, .least_width = 2},
+           {.key = "seen",
+            .title = Word::col_seen,
+            .shown = age("lastSeenAt"),
+            .plain = plain("lastSeenAt"),
+            .to_the_right = true,
+            .least_width = 3}},
+      .none = Word::no_hosts,
+      .page = host_page};
+  return kind;
+}
+
+const Kind& gpu_kind() {
+  static const Kind kind{
+      .columns = {{.key = "id",
+                   .title = Word::col_gpu,
+                   .shown =
+                       [](const Row& row) {
+                         auto text = text_of(row.value, "id");
+                         if (flag_of(row.value, "simulated")) text += " (" + say(Word::simulated, row.language) + ")";
+                         return Cell{std::move(text)};
+                       },
+                   .least_width = 8},
+                  {.key = "memory",
+                   .title = Word::col_memory,
+                   .shown =
+                       [](const Row& row) { return Cell{std::to_string(whole_of(row.value, "memoryInGb")) + " GB"}; },
+                   .plain = plain("memoryInGb"),
+                   .to_the_right = true,
+                   .least_width = 4},
+                  {.key = "free",
+                   .title = Word::col_free,
+                   .shown =
+                       [](const Row& row) {
+                         const auto free = whole_of(row.value, "free");
+                         return Cell{std::to_string(free), free > 0 ? Tone::good : Tone::waiting};
+                       },
+                   .to_the_right = true,
+                   .least_width = 4},
+                  {.key = "total",
+                   .title = Word::col_total,
+                   .shown = field("total"),
+                   .to_the_right = true,
+                   .least_width = 4},
+                  {.key = "most",
+                   .title = Word::col_most_at_once,
+                   .shown = field("mostFreeOnOneHost"),
+                   .plain = plain("mostFreeOnOneHost"),
+                   .to_the_right = true,
+                   .least_width = 4}},
+      .none = Word::no_gpu_types};
+  return kind;
+}
+
+const Kind& key_kind() {
+  static const Kind kind{
+      .columns = {{.key = "id", .title = Word::col_id, .shown = field("id"), .least_width = 14},
+                  {.key = "name", .title = Word::col_name, .shown = field("name"), .least_width = 8},
+                  {.key = "scope",
+                   .title = Word::col_may,
+                   .shown =
+                       [](const Row& row) {
+                         const bool read_only = text_of(row.value, "scope") == "READ";
+                         return Cell{say(read_only ? Word::may_read : Word::may_write, row.language)};
+                       },
+                   .least_width = 4},
+                  {.key = "enabled",
+                   .title = Word::col_enabled,
+                   .shown =
+                       [](const Row& row) {
+                         const bool on = flag_of(row.value, "enabled");
+                         return Cell{say(on ? Word::yes : Word::no, row.language), on ? Tone::good : Tone::dim};
+                       },
+                   .least_width = 3},
+                  {.key = "ends",
+                   .title = Word::col_key_end,
+                   .shown = [](const Row& row) { return Cell{"…" + text_of(row.value, "lastCharacters")}; },
+                   .plain = plain("lastCharacters"),
+                   .least_width = 5},
+                  {.key = "created",
+                   .title = Word::col_age,
+                   .shown = age("createdAt"),
+                   .plain = plain("createdAt"),
+                   .to_the_right = true,
+                   .least_width = 3},
+                  {.key = "used",
+                   .title = Word::col_used,
+                   .shown = age("lastUsedAt"),
+                   .plain = plain("lastUsedAt"),
+                   .to_the_right = true,
+                   .least_width = 3}},
+      .none = Word::no_keys};
+  return kind;
+}
+
+const Kind& context_kind() {
+  static const Kind kind{
+      .columns = {{.key = "current",
+                   .title = Word::col_current,
+                   .shown =
+                       [](const Row& row) {
+                         return Cell{flag_of(row.value, "current") ? "*" : "", Tone::good};
+                       },
+                   .least_width = 1},
+                  {.key = "name", .title = Word::col_name, .shown = field("name"), .least_width = 8},
+                  {.key = "server", .title = Word::col_server, .shown = field("server"), .least_width = 12},
+                  {.key = "key",
+                   .title = Word::label_api_key,
+                   .shown = yes_or_no("hasKey"),
+                   .plain = plain("hasKey"),
+                   .least_width = 3},
+                  {.key = "data",
+                   .title = Word::label_data_dir,
+                   .shown = field("dataDir", "-"),
+                   .plain = plain("dataDir"),
+                   .wide = true}},
+      .none = Word::no_contexts,
+      .name = "name"};
+  return kind;
+}
+
+}  // namespace gyre::cli
