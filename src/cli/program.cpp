@@ -326,6 +326,12 @@ class Program {
         ->envname("GYRE_AGENT_ADVERTISE");
     run->add_option("--listen-address", parsed_.agent.listen_address, "where mapped ports are bound; 0.0.0.0")
         ->envname("GYRE_AGENT_LISTEN_ADDRESS");
+    run->add_option("--host-port", parsed_.agent.host_ports,
+                    "TCP port of this machine that its pods may reach, such as the server's on the same machine; "
+                    "repeatable")
+        ->check(CLI::Range(1, 65535))
+        ->allow_extra_args(false)
+        ->envname("GYRE_AGENT_HOST_PORT");
     run->add_option("--connect", parsed_.agent.servers,
                     "HOST:PORT instead of the addresses that the server named; repeatable")
         ->allow_extra_args(false);
