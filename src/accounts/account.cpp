@@ -24,15 +24,14 @@ Result<std::string> normal_email(std::string_view text) {
   const bool one_at =
       at != std::string::npos && at > 0 && at + 1 < email.size() && email.find('@', at + 1) == std::string::npos;
   const bool blank = std::any_of(email.begin(), email.end(), [](char c) { return is_control(c) || c == ' '; });
-  if (!one_at || blank || email.size() > 254)
-    return invalid("email", "expected an e-mail address such as kim@example.org");
+  if (!one_at || blank || email.size() > 254) return invalid("email", Detail::email);
   return email;
 }
 
 Result<std::string> normal_name(std::string_view text, const std::string& field) {
   const auto name = trimmed(text);
   if (name.empty() || characters(name) > 100 || std::any_of(name.begin(), name.end(), is_control))
-    return invalid(field, "expected 1 to 100 characters, without control characters");
+    return invalid(field, Detail::characters_plain, {{"low", "1"}, {"high", "100"}});
   return std::string(name);
 }
 

@@ -234,6 +234,7 @@ class Agent::Impl {
   bool facts_known_ = false, reading_host_ = false;
   Duration gpus_listed_at_{0};
   std::set<std::string> gpus_, simulated_gpus_;
+  std::map<std::string, std::vector<std::string>> gpu_devices_;  // of those that are given by their device files
   std::vector<link::GpuReadingFacts> readings_;
   std::int64_t disk_free_ = 0;
 
@@ -982,7 +983,15 @@ void Agent::Impl::create(Pod& pod, const std::string& name) {
     std::string gpus;
     for (const auto& gpu : order.spec.gpus) {
       gpus += (gpus.empty() ? "" : ",") + gpu;
-      if (!gpu.starts_with("SIM-") && !simulated_gpus_.contains(gpu)) spec.gpus.push_back(gpu);
+      if (gpu.starts_with("SIM-") || simulated_gpus_.contains(gpu)) continue;
+      const auto files = gpu_devices_.find(gpu);
+      if (files == gpu_devices_.end()) {
+        spec.gpus.push_back(gpu);
+        continue;
+      }
+      for (const auto& path : files->second)  // /dev/kfd is every AMD card's
+        if (std::find(spec.devices.begin(), spec.devices.end(), path) == spec.devices.end())
+          spec.devices.push_back(path);
     }
     if (!gpus.empty()) spec.labels[label::gpus] = gpus;
     if (!ports.empty()) spec.labels[label::ports] = ports_label(ports);
@@ -1260,10 +1269,12 @@ void Agent::Impl::read_host(bool list_gpus) {
     facts.gpus.clear();
     gpus_.clear();
     simulated_gpus_.clear();
+    gpu_devices_.clear();
     for (const auto& gpu : read->gpus) {
       facts.gpus.push_back({gpu.uuid, gpu.type_id, gpu.bus, gpu.memory_bytes, gpu.simulated});
       gpus_.insert(gpu.uuid);
       if (gpu.simulated) simulated_gpus_.insert(gpu.uuid);
+      if (!gpu.devices.empty()) gpu_devices_[gpu.uuid] = gpu.devices;
     }
     if (read->driver) {
       facts.driver_version = read->driver->driver_version;

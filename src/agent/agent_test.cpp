@@ -113,6 +113,46 @@ TEST_F(AgentTest, AContainerGetsExactlyWhatTheOrderSays) {
   EXPECT_EQ(engine.networks().size(), 1u);
 }
 
+TEST_F(AgentTest, AnAmdGpuIsGivenByItsDeviceFilesAndNoOtherCards) {
+  gpus.list.push_back({"AMD-1",
+                       3,
+                       "AMD Instinct MI300X OAM",
+                       192'000'000'000,
+                       "0000:03:00.0",
+                       false,
+                       {"/dev/kfd", "/dev/dri/renderD128"}});
+  gpus.list.push_back({"AMD-2",
+                       4,
+                       "AMD Instinct MI300X OAM",
+                       192'000'000'000,
+                       "0000:04:00.0",
+                       false,
+                       {"/dev/kfd", "/dev/dri/renderD129"}});
+  gpus.list.push_back({"AMD-3",
+                       5,
+                       "AMD Instinct MI300X OAM",
+                       192'000'000'000,
+                       "0000:05:00.0",
+                       false,
+                       {"/dev/kfd", "/dev/dri/renderD130"}});
+  start_agent();
+  running("p1", [](auto& wanted) { wanted.spec.gpus = {"AMD-3", "AMD-1"}; });
+  running("p2", [](auto& wanted) { wanted.spec.gpus = {"AMD-2"}; });
+  running("p3", [](auto&) {});
+  const auto spec = [&](const char* pod) { return engine.spec(container(pod)->id).value(); };
+  EXPECT_EQ(spec("p1").devices, (std::vector<std::string>{"/dev/kfd", "/dev/dri/renderD130", "/dev/dri/renderD128"}));
+  EXPECT_EQ(spec("p2").devices, (std::vector<std::string>{"/dev/kfd", "/dev/dri/renderD129"}));
+  EXPECT_TRUE(spec("p3").devices.empty());
+  EXPECT_TRUE(spec("p1").gpus.empty()) << "the engine would ask NVIDIA's runtime for it";
+  EXPECT_EQ(spec("p1").labels.at(label::gpus), "AMD-3,AMD-1");
+  // Given once: it is held until its container is gone.
+  auto second = order("p4");
+  second.spec.gpus = {"AMD-1"};
+  say(second);
+  run_for(10s);
+  EXPECT_FALSE(container("p4"));
+}
+
 TEST_F(AgentTest, NothingIsDoneBeforeTheEngineWasListed) {
   engine.down();
   start_agent();

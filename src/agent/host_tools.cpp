@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "agent/agent.hpp"
+#include "base/free_port.hpp"
 
 namespace gyre::agent {
 namespace {
@@ -39,15 +40,6 @@ bool fill(sockaddr_in& address, const std::string& text, int port) {
 
 const sockaddr* plain(const sockaddr_in& address) { return reinterpret_cast<const sockaddr*>(&address); }
 
-int free_port(const std::string& text) {
-  sockaddr_in address;
-  Socket socket(0);
-  socklen_t size = sizeof address;
-  if (socket.fd() < 0 || !fill(address, text, 0) || ::bind(socket.fd(), plain(address), size) != 0) return 0;
-  if (::getsockname(socket.fd(), reinterpret_cast<sockaddr*>(&address), &size) != 0) return 0;
-  return ntohs(address.sin_port);
-}
-
 bool accepts(const std::string& text, int port) {
   sockaddr_in address;
   Socket socket(SOCK_NONBLOCK);
@@ -71,7 +63,7 @@ bool accepts(const std::string& text, int port) {
 
 HostTools system_host_tools(std::string disk_path) {
   HostTools tools;
-  tools.free_port = free_port;
+  tools.free_port = lasting_free_port;  // a container that is started again has the same ports
   tools.accepts = accepts;
   tools.disk_free_bytes = [path = std::move(disk_path)]() -> std::int64_t {
     struct statvfs disk {};

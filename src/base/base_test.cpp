@@ -29,6 +29,33 @@ TEST(Reasons, ASentenceIsFilledFromItsArguments) {
   EXPECT_EQ(error.message(Language::ko), "파드 2s56cp0pof1rmt이(가) 없습니다");
 }
 
+bool has_korean(std::string_view text) {
+  for (std::size_t i = 0; i + 2 < text.size(); ++i)  // U+AC00 to U+D7A3 in UTF-8
+    if (const auto a = static_cast<unsigned char>(text[i]); a >= 0xEA && a <= 0xED) return true;
+  return false;
+}
+
+TEST(Reasons, EveryDetailHasWordsInBothLanguagesAndNoneIsEnglishForAKoreanReader) {
+  for (std::size_t i = 0; i < detail_count(); ++i) {
+    const auto detail = static_cast<Detail>(i);
+    const auto en = detail_text(detail, {}, Language::en), ko = detail_text(detail, {}, Language::ko);
+    EXPECT_FALSE(en.empty() || has_korean(en)) << en;
+    EXPECT_TRUE(has_korean(ko)) << ko;
+    const auto refusal = invalid("ports[1]", detail).value();
+    EXPECT_EQ(refusal.message(Language::en), "ports[1]: " + en);
+    EXPECT_EQ(refusal.message(Language::ko), "ports[1]: " + ko);
+  }
+}
+
+TEST(Reasons, AValueThatIsWordsIsShownInTheReadersLanguageUnderOneName) {
+  const auto args = in_both_languages("detail", Detail::integer_between, {{"low", "1"}, {"high", "8"}});
+  EXPECT_EQ(args_in(args, Language::en), (Args{{"detail", "expected an integer between 1 and 8"}}));
+  EXPECT_EQ(args_in(args, Language::ko), (Args{{"detail", "1 이상 8 이하의 정수여야 합니다"}}));
+  EXPECT_EQ(args_in({{"pod", "p"}}, Language::ko), (Args{{"pod", "p"}}));
+  EXPECT_EQ(sentence(Reason::invalid_json, args, Language::ko),
+            "본문이 JSON 형식이 아닙니다: 1 이상 8 이하의 정수여야 합니다");
+}
+
 TEST(Reasons, ArgumentNamesAreThePlaceholdersOfTheirWords) {
   EXPECT_EQ(argument_names(Reason::unknown_field), (std::vector<std::string>{"field", "known"}));
   EXPECT_EQ(argument_names(Reason::internal_error), std::vector<std::string>{});

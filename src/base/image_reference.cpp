@@ -66,15 +66,17 @@ std::string ImageReference::str() const { return digest.empty() ? name() + ":" +
 
 Result<ImageReference> parse_image_reference(std::string_view text, const std::string& field) {
   const std::string whole(text);
-  auto refuse = [&](std::string detail) {
-    return fail(Reason::image_name_invalid, {{"image", whole}, {"detail", std::move(detail)}}, field);
+  auto refuse = [&](Detail detail, const Args& args = {}) {
+    auto values = in_both_languages("detail", detail, args);
+    values.emplace_back("image", whole);
+    return fail(Reason::image_name_invalid, std::move(values), field);
   };
-  if (text.empty()) return refuse("it is empty");
+  if (text.empty()) return refuse(Detail::empty);
 
   ImageReference out;
   if (const auto at = text.find('@'); at != std::string_view::npos) {
     out.digest = text.substr(at + 1);
-    if (!digest_text(out.digest)) return refuse("what follows @ is not sha256: and 64 digits");
+    if (!digest_text(out.digest)) return refuse(Detail::image_digest);
     text = text.substr(0, at);
   }
   // A colon after the last slash starts the tag; one before it is the registry's port.
@@ -82,7 +84,7 @@ Result<ImageReference> parse_image_reference(std::string_view text, const std::s
   const auto colon = text.find(':', slash == std::string_view::npos ? 0 : slash);
   if (colon != std::string_view::npos) {
     out.tag = text.substr(colon + 1);
-    if (!tag_text(out.tag)) return refuse("the tag `" + out.tag + "` may only have letters, digits, `_`, `.` and `-`");
+    if (!tag_text(out.tag)) return refuse(Detail::image_tag, {{"value", out.tag}});
     text = text.substr(0, colon);
   }
   if (out.tag.empty() && out.digest.empty()) out.tag = "latest";
@@ -92,7 +94,7 @@ Result<ImageReference> parse_image_reference(std::string_view text, const std::s
   const bool has_registry =
       first.size() < text.size() && (first.find_first_of(".:[") != std::string_view::npos || first == "localhost");
   if (has_registry) {
-    if (!registry_host(first)) return refuse("`" + std::string(first) + "` is not a registry's address");
+    if (!registry_host(first)) return refuse(Detail::image_registry, {{"value", std::string(first)}});
     out.registry = first == "index.docker.io" ? std::string_view("docker.io") : first;
     out.repository = text.substr(first.size() + 1);
   } else {
@@ -101,12 +103,10 @@ Result<ImageReference> parse_image_reference(std::string_view text, const std::s
   }
   if (out.registry == "docker.io" && out.repository.find('/') == std::string::npos)
     out.repository.insert(0, "library/");
-  if (out.name().size() > name_max) return refuse("it is longer than 255 characters");
+  if (out.name().size() > name_max) return refuse(Detail::image_too_long, {{"limit", std::to_string(name_max)}});
   for (std::string_view rest = out.repository;;) {
     const auto component = rest.substr(0, rest.find('/'));
-    if (!path_component(component))
-      return refuse("`" + std::string(component) +
-                    "` may only have lower-case letters and digits, joined by `.`, `_` or `-`");
+    if (!path_component(component)) return refuse(Detail::image_component, {{"value", std::string(component)}});
     if (component.size() == rest.size()) break;
     rest.remove_prefix(component.size() + 1);
   }

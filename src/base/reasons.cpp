@@ -17,7 +17,32 @@ constexpr Words words[] = {
 #undef REASON
 };
 
-std::string fill(std::string_view text, const Args& args) {
+struct DetailWords {
+  std::string_view en, ko;
+};
+
+constexpr DetailWords detail_words[] = {
+#define DETAIL(name, en, ko) {en, ko},
+#include "base/details.def"
+#undef DETAIL
+};
+
+constexpr std::string_view korean = ":ko";  // behind the name of a value that is words
+
+bool is_korean_of(std::string_view key, std::string_view name) {
+  return key.size() == name.size() + korean.size() && key.starts_with(name) && key.ends_with(korean);
+}
+
+const std::string* value_of(std::string_view name, const Args& args, Language language) {
+  const std::string* found = nullptr;
+  for (const auto& [key, value] : args) {
+    if (language == Language::ko && is_korean_of(key, name)) return &value;
+    if (found == nullptr && key == name) found = &value;
+  }
+  return found;
+}
+
+std::string fill(std::string_view text, const Args& args, Language language) {
   std::string out;
   while (!text.empty()) {
     const auto open = text.find('{');
@@ -26,11 +51,8 @@ std::string fill(std::string_view text, const Args& args) {
     const auto close = text.find('}', open);
     if (close == std::string_view::npos) return out.append(text.substr(open));
     const auto name = text.substr(open + 1, close - open - 1);
-    const auto found = std::find_if(args.begin(), args.end(), [&](const auto& arg) { return arg.first == name; });
-    if (found != args.end())
-      out += found->second;
-    else
-      out.append("?");  // a missing argument is our bug; the sentence still reads
+    const auto* value = value_of(name, args, language);
+    out += value != nullptr ? *value : "?";  // a missing argument is our bug; the sentence still reads
     text.remove_prefix(close + 1);
   }
   return out;
@@ -51,11 +73,35 @@ std::optional<Reason> reason_from_text(std::string_view text) {
 }
 
 std::string sentence(Reason reason, const Args& args, Language language) {
-  return fill(language == Language::ko ? of(reason).ko : of(reason).en, args);
+  return fill(language == Language::ko ? of(reason).ko : of(reason).en, args, language);
 }
 
 std::string way_out(Reason reason, const Args& args, Language language) {
-  return fill(language == Language::ko ? of(reason).fix_ko : of(reason).fix_en, args);
+  return fill(language == Language::ko ? of(reason).fix_ko : of(reason).fix_en, args, language);
+}
+
+std::string detail_text(Detail detail, const Args& args, Language language) {
+  const auto& found = detail_words[static_cast<std::size_t>(detail)];
+  return fill(language == Language::ko ? found.ko : found.en, args, language);
+}
+
+std::size_t detail_count() { return std::size(detail_words); }
+
+Args in_both_languages(const std::string& name, Detail detail, const Args& args) {
+  return {{name, detail_text(detail, args, Language::en)},
+          {name + std::string(korean), detail_text(detail, args, Language::ko)}};
+}
+
+Args in_both_languages(const std::string& name, Reason reason, const Args& args) {
+  return {{name, sentence(reason, args, Language::en)},
+          {name + std::string(korean), sentence(reason, args, Language::ko)}};
+}
+
+Args args_in(const Args& args, Language language) {
+  Args out;
+  for (const auto& [key, value] : args)
+    if (!std::string_view(key).ends_with(korean)) out.emplace_back(key, *value_of(key, args, language));
+  return out;
 }
 
 std::vector<std::string> argument_names(Reason reason) {

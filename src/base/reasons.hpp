@@ -42,8 +42,16 @@ enum class Reason : std::uint16_t {
 
 enum class Language : std::uint8_t { en, ko };
 
-// Values for the {placeholders} of a reason's sentence. Never put a secret here: they are shown and logged.
+// Values for the {placeholders} of a reason's sentence. Never put a secret here: they are shown and logged. A value
+// that is words itself stands there twice: as "detail" in English and as "detail:ko" in Korean.
 using Args = std::vector<std::pair<std::string, std::string>>;
+
+// What is expected of one field, in both languages: details.def.
+enum class Detail : std::uint16_t {
+#define DETAIL(name, ...) name,
+#include "base/details.def"
+#undef DETAIL
+};
 
 std::string_view reason_text(Reason reason);                    // the stable code, e.g. "pod_not_found"
 std::optional<Reason> reason_from_text(std::string_view text);  // empty for a code this version does not know
@@ -52,5 +60,13 @@ std::string sentence(Reason reason, const Args& args, Language language);  // wh
 std::string way_out(Reason reason, const Args& args, Language language);   // what to do; may be empty
 std::vector<std::string> argument_names(Reason reason);                    // the {placeholders} of its words, each once
 std::size_t reason_count();
+
+std::string detail_text(Detail detail, const Args& args, Language language);
+std::size_t detail_count();
+// "name" and "name:ko": words in both languages as a value of a sentence.
+Args in_both_languages(const std::string& name, Detail detail, const Args& args = {});
+Args in_both_languages(const std::string& name, Reason reason, const Args& args = {});
+// The values as a reader of this language sees them: one of each name.
+Args args_in(const Args& args, Language language);
 
 }  // namespace gyre

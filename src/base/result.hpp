@@ -29,7 +29,13 @@ inline tl::unexpected<Error> fail(Reason reason, Args args = {}, std::string fie
 }
 inline tl::unexpected<Error> fail(Error error) { return tl::unexpected<Error>(std::move(error)); }
 
-// The commonest refusal: one field of the input is wrong. invalid("ports[1]", "expected PORT/http or PORT/tcp")
+// The commonest refusal: one field of the input is wrong. invalid("gpuCount", Detail::between, {{"low", "0"}, ...})
+inline tl::unexpected<Error> invalid(std::string field, Detail detail, const Args& args = {}) {
+  auto values = in_both_languages("detail", detail, args);
+  values.emplace_back("field", field);
+  return fail(Reason::invalid_field, std::move(values), std::move(field));
+}
+// For words that are nobody's language or another program's: a field of the API takes a Detail.
 inline tl::unexpected<Error> invalid(std::string field, std::string detail) {
   Args args{{"field", field}, {"detail", std::move(detail)}};
   return fail(Reason::invalid_field, std::move(args), std::move(field));

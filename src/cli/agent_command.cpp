@@ -68,6 +68,7 @@ int agent_run(const Terminal& terminal, const AgentRunFlags& flags,
   options.data_dir = folder_of(flags.data);
   options.simulate_gpus = flags.simulate_gpus;
   options.servers = flags.servers;
+  options.host_ports_for_containers = flags.host_ports;
   options.advertise = flags.advertise;
   if (!flags.listen_address.empty()) options.listen_address = flags.listen_address;
   const auto socket = engine_socket_path(flags.engine, environment);

@@ -1,12 +1,10 @@
 #include "cli/processes.hpp"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/file.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -151,17 +149,6 @@ Result<Descriptor> lock(const std::string& lock_file) {
   while (::flock(file.number(), LOCK_EX) != 0)
     if (errno != EINTR) return cannot(lock_file, errno);
   return file;
-}
-
-int free_port() {
-  const Descriptor probe(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  CHECK(::bind(probe.number(), reinterpret_cast<sockaddr*>(&address), size) == 0 &&
-        ::getsockname(probe.number(), reinterpret_cast<sockaddr*>(&address), &size) == 0);
-  return ntohs(address.sin_port);
 }
 
 std::string last_words(const std::string& log) {

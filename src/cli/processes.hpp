@@ -71,9 +71,6 @@ std::optional<Process> holder(const std::string& lock_file);
 // Waits until nobody else holds the lock file, and holds it until the descriptor is closed.
 Result<Descriptor> lock(const std::string& lock_file);
 
-// A TCP port on loopback that nobody uses now.
-int free_port();
-
 // The last line of a log that reads like its reason to end: the message of the last JSON line, or the line itself.
 std::string last_words(const std::string& log);
 

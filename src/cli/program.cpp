@@ -503,6 +503,10 @@ class Program {
         ->envname("GYRE_AGENT_ADVERTISE");
     run->add_option("--listen-address", parsed_.agent.listen_address, h(Word::help_listen_address))
         ->envname("GYRE_AGENT_LISTEN_ADDRESS");
+    run->add_option("--host-port", parsed_.agent.host_ports, h(Word::help_host_port))
+        ->check(CLI::Range(1, 65535))
+        ->allow_extra_args(false)
+        ->envname("GYRE_AGENT_HOST_PORT");
     run->add_option("--connect", parsed_.agent.servers, h(Word::help_connect))
         ->allow_extra_args(false);
     when(run, [this] { return agent_run(terminal_, parsed_.agent, environment_); });

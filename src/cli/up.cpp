@@ -12,6 +12,7 @@
 #include <sstream>
 
 #include "base/files.hpp"
+#include "base/free_port.hpp"
 #include "cli/agent_command.hpp"
 #include "cli/api.hpp"
 #include "cli/context.hpp"
@@ -71,9 +72,12 @@ Result<> usable(const Paths& paths) {
 // What the server said when it was ready, or the error that it said instead.
 struct ServerReady {
   std::string url, local_url, agents, login;
+  std::vector<std::string> listen;
 };
 ServerReady ready_from(const json::value& said) {
-  return {text_of(said, "url"), text_of(said, "localUrl"), text_of(said, "agents"), text_of(said, "login")};
+  ServerReady out{text_of(said, "url"), text_of(said, "localUrl"), text_of(said, "agents"), text_of(said, "login"), {}};
+  for (const auto& address : list_of(said, "listen")) out.listen.emplace_back(address.as_string());
+  return out;
 }
 
 class Up {
@@ -154,7 +158,7 @@ class Up {
   static std::string with_port(const std::string& address) {
     const auto parsed = server::parse_host_port(address);
     if (!parsed || parsed->port != 0) return address;
-    return address.substr(0, address.rfind(':') + 1) + std::to_string(free_port());
+    return address.substr(0, address.rfind(':') + 1) + std::to_string(lasting_free_port("0.0.0.0"));
   }
 
   Outcome<> start_configured_server(const std::vector<std::string>& listen) {
@@ -226,12 +230,24 @@ class Up {
     return await_report();
   }
 
+  static std::optional<int> public_port(const std::string& address) {
+    const auto parsed = server::parse_host_port(address);
+    if (!parsed || parsed->host == "localhost" || parsed->host == "::1" || parsed->host.starts_with("127."))
+      return std::nullopt;
+    return parsed->port;
+  }
+
   Start agent_start() const {
     Start what{.arguments = {"agent", "run", "-o", "json", "--data", paths_.agent()}, .log = paths_.log("agent")};
     if (const auto spec = text_of(choices_, "simulateGpus"); !spec.empty())
       what.arguments.insert(what.arguments.end(), {"--simulate-gpus", spec});
     if (const auto engine = text_of(choices_, "engine"); !engine.empty())
       what.arguments.insert(what.arguments.end(), {"--engine", engine});
+    // Pods are kept away from this machine's addresses. Its API is for them too, as it is for anybody who can reach it:
+    // runpodctl in a pod talks to it. What listens on loopback alone is nobody else's.
+    for (const auto& address : ready_.listen)
+      if (const auto port = public_port(address))
+        what.arguments.insert(what.arguments.end(), {"--host-port", std::to_string(*port)});
     return what;
   }
 

@@ -52,7 +52,8 @@ std::int64_t uncorrected_errors(const fs::path& device) {
 
 class AmdProbe final : public GpuProbe {
  public:
-  explicit AmdProbe(std::string sysfs) : cards_(fs::path(std::move(sysfs)) / "class" / "drm") {}
+  AmdProbe(std::string sysfs, std::string dev)
+      : cards_(fs::path(std::move(sysfs)) / "class" / "drm"), dev_(std::move(dev)) {}
 
   std::vector<Gpu> gpus() override {
     std::vector<Gpu> out;
@@ -109,7 +110,21 @@ class AmdProbe final : public GpuProbe {
     return "";
   }
 
-  static Gpu gpu_at(const fs::path& device, int index) {
+  // The compute interface, which all cards share, and the card's own render node: what ROCm opens. The card node, which
+  // can switch displays, is not among them.
+  std::vector<std::string> device_files(const fs::path& device) const {
+    std::vector<std::string> nodes;
+    std::error_code ignored;
+    for (const auto& entry : fs::directory_iterator(device / "drm", ignored))
+      if (const auto name = entry.path().filename().string(); name.starts_with("renderD"))
+        nodes.push_back(dev_ + "/dri/" + name);
+    if (nodes.empty()) return {};
+    std::sort(nodes.begin(), nodes.end());
+    nodes.insert(nodes.begin(), dev_ + "/kfd");
+    return nodes;
+  }
+
+  Gpu gpu_at(const fs::path& device, int index) const {
     Gpu gpu;
     gpu.index = index;
     gpu.bus = bus_of(device);
@@ -123,14 +138,18 @@ class AmdProbe final : public GpuProbe {
       const auto known = names_by_device().find(model);
       gpu.type_id = known == names_by_device().end() ? "AMD GPU " + model : known->second;
     }
+    gpu.devices = device_files(device);
     return gpu;
   }
 
   fs::path cards_;
+  std::string dev_;
 };
 
 }  // namespace
 
-std::unique_ptr<GpuProbe> amd_probe(std::string sysfs) { return std::make_unique<AmdProbe>(std::move(sysfs)); }
+std::unique_ptr<GpuProbe> amd_probe(std::string sysfs, std::string dev) {
+  return std::make_unique<AmdProbe>(std::move(sysfs), std::move(dev));
+}
 
 }  // namespace gyre::engine

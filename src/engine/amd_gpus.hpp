@@ -8,7 +8,7 @@
 
 namespace gyre::engine {
 
-// `sysfs` is "/sys", or what a test put in its place. Any thread.
-std::unique_ptr<GpuProbe> amd_probe(std::string sysfs);
+// `sysfs` is "/sys", or what a test put in its place; `dev` is where the device files stand. Any thread.
+std::unique_ptr<GpuProbe> amd_probe(std::string sysfs, std::string dev);
 
 }  // namespace gyre::engine

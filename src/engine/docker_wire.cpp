@@ -285,11 +285,12 @@ std::string container_body(const ContainerSpec& spec, const Peer& peer, const st
     ids.emplace_back(gpu);
   }
   env["NVIDIA_VISIBLE_DEVICES"] = visible.empty() ? "void" : visible;
+  json::array devices;
+  for (const auto& path : spec.devices)  // without `m`: nobody makes further device files from it
+    devices.push_back(json::object{{"PathOnHost", path}, {"PathInContainer", path}, {"CgroupPermissions", "rw"}});
   if (!spec.gpus.empty()) {
     if (peer.podman) {
-      json::array devices;
       for (const auto& gpu : spec.gpus) devices.push_back(json::object{{"PathOnHost", "nvidia.com/gpu=" + gpu}});
-      host["Devices"] = std::move(devices);
     } else if (peer.cdi && !peer.nvidia_runtime) {
       json::array names;
       for (const auto& gpu : spec.gpus) names.emplace_back("nvidia.com/gpu=" + gpu);
@@ -299,6 +300,7 @@ std::string container_body(const ContainerSpec& spec, const Peer& peer, const st
           {"Driver", "nvidia"}, {"DeviceIDs", std::move(ids)}, {"Capabilities", json::array{json::array{"gpu"}}}}};
     }
   }
+  if (!devices.empty()) host["Devices"] = std::move(devices);
   json::array environment;
   for (const auto& [name, value] : env) environment.emplace_back(name + "=" + value);
 

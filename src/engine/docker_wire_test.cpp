@@ -61,6 +61,20 @@ TEST(DockerWire, GpusAreAskedForByUuidInTheWayTheEngineKnows) {
             R"([{"PathOnHost":"nvidia.com/gpu=GPU-1"}])");
 }
 
+TEST(DockerWire, DeviceFilesAreGivenToReadAndWriteAndNothingIsAskedOfNvidia) {
+  const ContainerSpec spec{.image = "x", .devices = {"/dev/kfd", "/dev/dri/renderD129"}};
+  constexpr const char* expected =
+      R"([{"PathOnHost":"/dev/kfd","PathInContainer":"/dev/kfd","CgroupPermissions":"rw"},)"
+      R"({"PathOnHost":"/dev/dri/renderD129","PathInContainer":"/dev/dri/renderD129","CgroupPermissions":"rw"}])";
+  for (const Peer& peer : {Peer{}, Peer{.cdi = true}, Peer{.podman = true}}) {
+    const auto body = body_of(spec, peer);
+    EXPECT_EQ(json::serialize(body.at("HostConfig").at("Devices")), expected);
+    EXPECT_FALSE(body.at("HostConfig").as_object().contains("DeviceRequests"));
+    EXPECT_EQ(environment_of(body), (std::vector<std::string>{"NVIDIA_VISIBLE_DEVICES=void"}));
+  }
+  EXPECT_FALSE(body_of({.image = "x"}).at("HostConfig").as_object().contains("Devices"));
+}
+
 TEST(DockerWire, PortsAndTheHostnameBelongToWhoOwnsTheNetwork) {
   ContainerSpec spec{.image = "x",
                      .hostname = "p1",

@@ -93,11 +93,12 @@ struct ContainerSpec {
   std::string share_network_with;  // ... or the id of the container whose network this one shares (then no ports)
   std::vector<PortBinding> ports;
   std::vector<Mount> mounts;
-  std::vector<std::string> gpus;  // UUIDs; simulated ones are marked by the caller and never reach the engine
-  double cpus = 0;                // 0: no limit
-  std::int64_t memory_bytes = 0;  // 0: no limit
-  std::int64_t shm_bytes = 0;     // 0: the engine's default
-  std::int64_t disk_bytes = 0;    // 0: no limit; ignored where EngineInfo::container_disk_limit is false
+  std::vector<std::string> gpus;     // UUIDs; simulated ones are marked by the caller and never reach the engine
+  std::vector<std::string> devices;  // device files of this host, to read and write, under the same path inside
+  double cpus = 0;                   // 0: no limit
+  std::int64_t memory_bytes = 0;     // 0: no limit
+  std::int64_t shm_bytes = 0;        // 0: the engine's default
+  std::int64_t disk_bytes = 0;       // 0: no limit; ignored where EngineInfo::container_disk_limit is false
   int pids = 4096;
   std::string stop_signal = "SIGTERM";
 };

@@ -15,7 +15,7 @@ constexpr int simulated_idle_celsius = 30;
 class SystemProbe final : public GpuProbe {
  public:
   explicit SystemProbe(const GpuSources& sources)
-      : nvidia_(nvml_probe(sources.nvml_library)), amd_(amd_probe(sources.sysfs)) {}
+      : nvidia_(nvml_probe(sources.nvml_library)), amd_(amd_probe(sources.sysfs, sources.dev)) {}
 
   std::vector<Gpu> gpus() override {
     auto out = nvidia_->gpus();

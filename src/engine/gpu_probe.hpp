@@ -19,6 +19,8 @@ struct Gpu {
   std::int64_t memory_bytes = 0;
   std::string bus;  // PCI bus id
   bool simulated = false;
+  // Device files that a container needs to use it, where the engine knows no better way (AMD); empty: by its UUID.
+  std::vector<std::string> devices;
 };
 
 struct GpuReading {
@@ -47,6 +49,7 @@ class GpuProbe {
 struct GpuSources {
   std::string nvml_library = "libnvidia-ml.so.1";  // as dlopen finds it
   std::string sysfs = "/sys";
+  std::string dev = "/dev";  // written into Gpu::devices; nothing is opened there
 };
 // NVML and AMD sysfs; no GPUs found is an empty list. A driver that is loaded later is found by a later gpus(). Any
 // thread.

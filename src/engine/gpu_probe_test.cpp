@@ -123,6 +123,8 @@ TEST_F(GpuProbes, AmdCardsAreReadFromSysfsInTheOrderOfTheBus) {
   file(first + "hwmon/hwmon3/temp1_input", "71000");
   file(first + "hwmon/hwmon3/power1_average", "543000000");
   file(first + "ras/umc_err_count", "ue: 3\nce: 9");
+  file(first + "drm/card2/dev", "226:2");
+  file(first + "drm/renderD130/dev", "226:130");
   file("class/drm/card2-DP-1/device/vendor", "0x1002");  // a plug of it
   file("class/drm/card3/device/vendor", "0x1002");       // graphics inside a processor
   file("class/drm/card3/device/mem_info_vram_total", "536870912");
@@ -134,6 +136,8 @@ TEST_F(GpuProbes, AmdCardsAreReadFromSysfsInTheOrderOfTheBus) {
   EXPECT_EQ(gpus[0].uuid, "AMD-8f3c0a1b2c3d4e5f");
   EXPECT_EQ(gpus[0].type_id, "AMD Instinct MI300X OAM");
   EXPECT_EQ(gpus[0].memory_bytes, 206141652992);
+  EXPECT_EQ(gpus[0].devices, (std::vector<std::string>{"/dev/kfd", "/dev/dri/renderD130"}));
+  EXPECT_TRUE(gpus[1].devices.empty()) << "its driver offers no compute";
   EXPECT_EQ(gpus[1].uuid, "AMD-0000:83:00.0");
   EXPECT_EQ(gpus[1].type_id, "AMD Radeon RX 7900 XTX");
   EXPECT_EQ(gpus[1].index, 1);

@@ -16,8 +16,7 @@ Result<std::optional<EventId>> after_of(const http::Request& request) {
   if (text.empty()) return std::nullopt;
   EventId id = 0;
   const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), id);
-  if (problem != std::errc() || end != text.data() + text.size() || id < 0)
-    return invalid(name, "expected the id of an event, a whole number from 0");
+  if (problem != std::errc() || end != text.data() + text.size() || id < 0) return invalid(name, Detail::event_id);
   return id;
 }
 

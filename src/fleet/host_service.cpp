@@ -30,7 +30,7 @@ void HostService::tell(const Host& host, std::string kind, Reason reason, Args a
 }
 
 Result<HostService::NewToken> HostService::make_join_token(const Caller& caller, const std::string& name) {
-  if (name.size() > 63) return invalid("name", "at most 63 characters");
+  if (name.size() > 63) return invalid("name", Detail::characters_at_most, {{"limit", "63"}});
   const auto now = core_.now();
   store_.delete_old_tokens(now - 24h);
   const auto token = "gjt_" + core_.random().letters_and_digits(token_letters) + "_" + config_.ca_digest;
@@ -41,7 +41,8 @@ Result<HostService::NewToken> HostService::make_join_token(const Caller& caller,
 
 Result<HostService::Joined> HostService::join(const std::string& token, const std::string& csr,
                                               const std::string& hostname) {
-  if (hostname.empty() || hostname.size() > 253) return invalid("hostname", "between 1 and 253 characters");
+  if (hostname.empty() || hostname.size() > 253)
+    return invalid("hostname", Detail::characters_between, {{"low", "1"}, {"high", "253"}});
   const auto digest = sha256_hex(token);
   const auto known = store_.token(digest);
   if (!known || known->used_at || known->expires_at <= core_.now())

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cstdlib>
 #include <memory>
 #include <optional>
 
@@ -124,9 +125,7 @@ Error refused(CURLcode code, const char* detail, const Exchange& exchange) {
   switch (code) {
     case CURLE_URL_MALFORMAT:
     case CURLE_UNSUPPORTED_PROTOCOL:
-      return {Reason::invalid_field,
-              {{"field", "url"}, {"detail", "expected http://HOST[:PORT] or https://HOST[:PORT], got " + server}},
-              "url"};
+      return {Reason::invalid_field, invalid("url", Detail::url_shape, {{"value", server}}).value().args, "url"};
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CACERT_BADFILE:
       return {Reason::server_not_trusted, {{"server", server}, {"detail", words}}, {}};
@@ -204,7 +203,7 @@ Result<ClientResponse> exchange_over(const ClientRequest& request, const Chunk* 
   bool typed = false;
   for (const auto& [name, value] : request.headers) {
     if (name.find_first_of("\r\n:") != std::string::npos || value.find_first_of("\r\n") != std::string::npos)
-      return invalid("headers", "a header holds a line break or a colon in its name");
+      return invalid("headers", Detail::header);
     typed = typed || same_name(name, "content-type");
     add_header(value.empty() ? name + ";" : name + ": " + value);
   }
@@ -213,6 +212,10 @@ Result<ClientResponse> exchange_over(const ClientRequest& request, const Chunk* 
 
   curl_blob authorities{const_cast<char*>(request.ca_pem.data()), request.ca_pem.size(), CURL_BLOB_COPY};
   if (!request.ca_pem.empty()) set(easy.get(), CURLOPT_CAINFO_BLOB, &authorities);
+  // As curl, Python and Go do; libcurl by itself knows only the path that it was compiled with.
+  const char* authorities_file = std::getenv("SSL_CERT_FILE");
+  if (request.ca_pem.empty() && authorities_file != nullptr && *authorities_file != '\0')
+    set(easy.get(), CURLOPT_CAINFO, authorities_file);
   if (!request.ca_fingerprint.empty()) {
     set(easy.get(), CURLOPT_SSL_CTX_FUNCTION, on_ssl_context);
     set(easy.get(), CURLOPT_SSL_CTX_DATA, const_cast<std::string*>(&request.ca_fingerprint));

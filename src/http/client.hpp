@@ -25,7 +25,7 @@ struct ClientRequest {
   Duration silence_timeout{0};                // give up when no byte came for so long (whole seconds); 0: wait for ever
   std::size_t body_limit = 16 * 1024 * 1024;  // of an answer that is collected; a streamed one has no limit
 
-  std::string ca_pem;  // trust these authorities instead of the system's; empty: the system's
+  std::string ca_pem;  // trust these authorities; empty: those of the file SSL_CERT_FILE names, else the system's
   // Also trust a chain that carries an authority whose certificate's SHA-256 (lower-case hex, of the DER) begins with
   // this. How a join token vouches for a server with a certificate of its own making. Empty: nothing more is trusted.
   std::string ca_fingerprint;

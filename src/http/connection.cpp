@@ -327,7 +327,7 @@ void Connection::parse() {
           since_ = loop_.now();
           // A client that is to hear 503 hears it before it sends a large body.
           if (peer_.admission != Site::Admission::welcome) {
-            refuse({Reason::unavailable, {{"detail", "too many connections"}}, {}});
+            refuse({Reason::unavailable, in_both_languages("detail", Detail::too_many_connections), {}});
             return;
           }
           continue_owed_ = parser_->expects_continue();
@@ -375,7 +375,8 @@ void Connection::accept() {
   exchange.last = no_more_ = !keep_alive || site_->draining || peer_.admission != Site::Admission::welcome;
   if (no_more_) in_.clear();
   if (peer_.admission != Site::Admission::welcome)
-    exchange.answer = retry_soon(problem({Reason::unavailable, {{"detail", "too many connections"}}, {}}, request));
+    exchange.answer = retry_soon(
+        problem({Reason::unavailable, in_both_languages("detail", Detail::too_many_connections), {}}, request));
   else
     exchange.waiting = std::move(request);
   exchanges_.push_back(std::move(exchange));
@@ -407,7 +408,7 @@ void Connection::dispatch_back() {
   auto request = *std::exchange(exchange.waiting, std::nullopt);
   if (site_->numbers->requests_at_core >= site_->options.requests_max) {
     exchange.answer =
-        retry_soon(problem({Reason::unavailable, {{"detail", "too many requests are waiting"}}, {}}, request));
+        retry_soon(problem({Reason::unavailable, in_both_languages("detail", Detail::too_many_waiting), {}}, request));
     return;
   }
   const auto responder = std::make_shared<Responder>(loop_, shared_from_this(), exchange.number, site_->numbers,

@@ -44,7 +44,7 @@ Result<std::optional<std::string>> idempotency_key(const Request& request) {
   const auto key = request.headers.get(header_name);
   const auto visible = [](char c) { return c >= 0x20 && c < 0x7f; };
   if (key.empty() || key.size() > idempotency_key_max || !std::all_of(key.begin(), key.end(), visible))
-    return invalid(std::string(header_name), "expected 1 to 255 visible ASCII characters");
+    return invalid(std::string(header_name), Detail::characters_visible, {{"low", "1"}, {"high", "255"}});
   return std::string(key);
 }
 

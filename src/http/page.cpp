@@ -55,7 +55,7 @@ Result<Page> page_of(const Request& request, std::string_view order, std::size_t
     const auto* end = limit->data() + limit->size();
     const auto read = std::from_chars(limit->data(), end, page.limit);
     if (read.ec != std::errc{} || read.ptr != end || page.limit < 1 || page.limit > page_limit_max)
-      return invalid("limit", "expected a number between 1 and " + std::to_string(page_limit_max));
+      return invalid("limit", Detail::number_between, {{"low", "1"}, {"high", std::to_string(page_limit_max)}});
   }
   if (const auto cursor = request.query.get("cursor"); cursor && !cursor->empty())
     page.after = TRY(read_cursor(*cursor, order, columns));

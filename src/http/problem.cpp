@@ -113,7 +113,8 @@ Problem problem_of(const Error& error, Language language, std::string request_id
   out.detail = out.error = out.message = error.message(language);
   if (!error.field.empty()) out.field = error.field;
   if (auto fix = error.fix(language); !fix.empty()) out.fix = std::move(fix);
-  out.args.insert(error.args.begin(), error.args.end());
+  const auto args = args_in(error.args, language);
+  out.args.insert(args.begin(), args.end());
   out.requestId = std::move(request_id);
   return out;
 }

@@ -29,15 +29,18 @@ std::string_view next_piece(std::string_view& rest, char separator) {
   return piece;
 }
 
-tl::unexpected<Error> unreadable(std::string detail) {
-  return fail(Reason::bad_request, {{"detail", std::move(detail)}});
+tl::unexpected<Error> unreadable(Detail detail) {
+  return fail(Reason::bad_request, in_both_languages("detail", detail));
 }
 
-Result<std::string> decoded(std::string_view text, const char* what) {
+enum class Part { path, query };
+
+Result<std::string> decoded(std::string_view text, Part part) {
+  const bool path = part == Part::path;
   auto out = percent_decoded(text);
-  if (!out) return unreadable(std::string("a percent sign in the ") + what + " is not followed by two hex digits");
-  if (out->find('\0') != std::string::npos) return unreadable(std::string("a zero character in the ") + what);
-  if (!json::is_utf8(*out)) return unreadable(std::string("the ") + what + " is not UTF-8");
+  if (!out) return unreadable(path ? Detail::path_percent : Detail::query_percent);
+  if (out->find('\0') != std::string::npos) return unreadable(path ? Detail::path_zero : Detail::query_zero);
+  if (!json::is_utf8(*out)) return unreadable(path ? Detail::path_utf8 : Detail::query_utf8);
   return std::move(*out);
 }
 
@@ -89,7 +92,7 @@ Result<Query> Query::parse(std::string_view text) {
       std::replace(out.begin(), out.end(), '+', ' ');
       return out;
     };
-    auto item = std::make_pair(TRY(decoded(spaced(name), "query")), TRY(decoded(spaced(value), "query")));
+    auto item = std::make_pair(TRY(decoded(spaced(name), Part::query)), TRY(decoded(spaced(value), Part::query)));
     query.items_.push_back(std::move(item));
   }
   return query;
@@ -134,7 +137,7 @@ void Query::remove(std::string_view name) {
 Result<void> set_target(Request& request, std::string_view target) {
   if (!target.starts_with('/')) {  // the absolute form that proxies use
     const auto scheme = target.find("://");
-    if (scheme == std::string_view::npos) return unreadable("the target does not begin with a slash");
+    if (scheme == std::string_view::npos) return unreadable(Detail::target_slash);
     const auto path = target.find_first_of("/?#", scheme + 3);
     target = path == std::string_view::npos ? std::string_view("/") : target.substr(path);
   }
@@ -142,7 +145,7 @@ Result<void> set_target(Request& request, std::string_view target) {
   auto rest = target;
   const auto path = next_piece(rest, '?');
   auto query = TRY(Query::parse(rest));
-  request.path = path.empty() ? "/" : TRY(decoded(path, "path"));
+  request.path = path.empty() ? "/" : TRY(decoded(path, Part::path));
   request.query = std::move(query);
   return {};
 }

@@ -32,7 +32,9 @@ std::string printable(std::string_view text) {
   return out;
 }
 
-Error bad_request(std::string detail) { return {Reason::bad_request, {{"detail", std::move(detail)}}, {}}; }
+Error bad_request(Detail detail, const Args& args = {}) {
+  return {Reason::bad_request, in_both_languages("detail", detail, args), {}};
+}
 
 }  // namespace
 
@@ -85,18 +87,17 @@ struct RequestParser::Impl final : beast::basic_parser<true> {
     if (state != State::head)
       return;  // a trailer: what it says has been decided by the headers, and nobody asks for it
     if (field == beast::field::transfer_encoding && (!http11 || !same_header_name(view(value), "chunked")))
-      return fail(bad_request("only the transfer coding `chunked` is understood, and only in HTTP/1.1"), code);
-    if (field == beast::field::host && ++hosts > 1) return fail(bad_request("more than one Host header"), code);
+      return fail(bad_request(Detail::http_coding), code);
+    if (field == beast::field::host && ++hosts > 1) return fail(bad_request(Detail::http_hosts), code);
     if (field == beast::field::expect) {
-      if (!same_header_name(view(value), "100-continue"))
-        return fail(bad_request("only `Expect: 100-continue` is understood"), code);
+      if (!same_header_name(view(value), "100-continue")) return fail(bad_request(Detail::http_expect), code);
       expects_continue = http11;
     }
     request.headers.add(std::string(view(name)), std::string(view(value)));
   }
 
   void on_header_impl(ErrorCode& code) override {
-    if (http11 && hosts == 0) return fail(bad_request("no Host header"), code);
+    if (http11 && hosts == 0) return fail(bad_request(Detail::http_no_host), code);
     request.language = preferred_language(request.headers.get("accept-language"));
     wants_keep_alive = basic_parser::keep_alive();
     state = State::body;
@@ -126,7 +127,7 @@ struct RequestParser::Impl final : beast::basic_parser<true> {
     } else if (code == beast::error::body_limit) {
       fail({Reason::body_too_large, {{"limit", std::to_string(limits.body_bytes)}}, {}});
     } else {
-      fail(bad_request(code.message()));
+      fail(bad_request(Detail::http_syntax, {{"words", code.message()}}));
     }
   }
 

@@ -224,7 +224,7 @@ struct Server::Impl {
     const auto port_text = std::string_view(on.address).substr(colon + 1);
     const auto read = std::from_chars(port_text.data(), port_text.data() + port_text.size(), port);
     if (colon == std::string::npos || read.ec != std::errc{} || read.ptr != port_text.data() + port_text.size())
-      return invalid("listen", on.address + " is not HOST:PORT");
+      return invalid("listen", Detail::host_port, {{"value", on.address}});
     if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
     if (host == "*") host.clear();
 

@@ -83,10 +83,7 @@ Result<TrustedProxies> TrustedProxies::parse(const std::vector<std::string>& net
     const std::string_view text = networks[i];
     const auto slash = text.find('/');
     const auto address = parse_address(text.substr(0, slash));
-    const auto wrong = [&] {
-      return invalid("trusted_proxies[" + std::to_string(i) + "]",
-                     "expected an address or a network such as 10.0.0.0/8");
-    };
+    const auto wrong = [&] { return invalid("trusted_proxies[" + std::to_string(i) + "]", Detail::network); };
     if (!address) return wrong();
     Network network{address->bytes, 128};
     if (slash != std::string_view::npos) {

@@ -47,8 +47,8 @@ std::string Reader::path() const {
   return out.empty() ? "body" : out;
 }
 
-bool Reader::wrong(std::string detail) {
-  error_ = invalid(path(), std::move(detail)).value();
+bool Reader::wrong(Detail detail, const Args& args) {
+  error_ = invalid(path(), detail, args).value();
   return false;
 }
 
@@ -76,14 +76,14 @@ Result<bj::value> parse(std::string_view text) {
   const auto before = text.substr(0, read);
   const auto lines = static_cast<std::size_t>(std::count(before.begin(), before.end(), '\n')) + 1;
   const auto column = before.size() - (before.rfind('\n') == std::string_view::npos ? 0 : before.rfind('\n') + 1) + 1;
-  std::string detail;
+  auto said = in_both_languages(
+      "detail", Detail::json_syntax,
+      {{"words", problem.message()}, {"line", std::to_string(lines)}, {"column", std::to_string(column)}});
   if (text.find_first_not_of(" \t\r\n") == std::string_view::npos)
-    detail = "it is empty";
+    said = in_both_languages("detail", Detail::json_empty);
   else if (problem == bj::error::too_deep)
-    detail = "it is nested deeper than " + std::to_string(depth_max) + " levels";
-  else
-    detail = problem.message() + " at line " + std::to_string(lines) + ", column " + std::to_string(column);
-  return fail(Reason::invalid_json, {{"detail", std::move(detail)}});
+    said = in_both_languages("detail", Detail::json_too_deep, {{"limit", std::to_string(depth_max)}});
+  return fail(Reason::invalid_json, std::move(said));
 }
 
 namespace detail {
@@ -100,15 +100,15 @@ std::optional<std::int64_t> whole(const bj::value& value) {
 
 bool not_an_integer(Reader& reader, const bj::value& value, std::int64_t min, std::uint64_t max) {
   if (!value.is_number() || (value.is_double() && std::trunc(value.get_double()) != value.get_double()))
-    return reader.wrong("expected an integer");
-  return reader.wrong("expected an integer between " + std::to_string(min) + " and " + std::to_string(max));
+    return reader.wrong(Detail::integer);
+  return reader.wrong(Detail::integer_between, {{"low", std::to_string(min)}, {"high", std::to_string(max)}});
 }
 
 }  // namespace
 
 bool read_bool(Reader& reader, const bj::value& value, bool& out) {
   const auto* flag = value.if_bool();
-  if (!flag) return reader.wrong("expected true or false");
+  if (!flag) return reader.wrong(Detail::boolean);
   out = *flag;
   return true;
 }
@@ -139,43 +139,43 @@ bool read_unsigned(Reader& reader, const bj::value& value, std::uint64_t max, st
 }
 
 bool read_double(Reader& reader, const bj::value& value, double& out) {
-  if (!value.is_number()) return reader.wrong("expected a number");
+  if (!value.is_number()) return reader.wrong(Detail::number);
   out = value.to_number<double>();
-  if (!std::isfinite(out)) return reader.wrong("expected a number that is not so large");
+  if (!std::isfinite(out)) return reader.wrong(Detail::number_too_large);
   return true;
 }
 
 // A zero character cannot be kept in PostgreSQL's text, given to exec, or put in a header; nobody means it.
 bool read_string(Reader& reader, const bj::value& value, std::string& out) {
   const auto* text = value.if_string();
-  if (!text) return reader.wrong("expected a string");
-  if (view(*text).find('\0') != std::string_view::npos) return reader.wrong("a string must not hold a zero character");
+  if (!text) return reader.wrong(Detail::string);
+  if (view(*text).find('\0') != std::string_view::npos) return reader.wrong(Detail::zero_in_string);
   out.assign(text->data(), text->size());
   return true;
 }
 
 bool usable_key(Reader& reader, std::string_view key) {
-  if (key.find('\0') != std::string_view::npos) return reader.wrong("a key must not hold a zero character");
+  if (key.find('\0') != std::string_view::npos) return reader.wrong(Detail::zero_in_key);
   return true;
 }
 
 bool read_time(Reader& reader, const bj::value& value, Time& out) {
   const auto* text = value.if_string();
   const auto time = text ? parse_rfc3339(view(*text)) : std::nullopt;
-  if (!time) return reader.wrong("expected a time like 2026-11-22T01:15:00Z");
+  if (!time) return reader.wrong(Detail::time);
   out = *time;
   return true;
 }
 
 const bj::array* as_array(Reader& reader, const bj::value& value) {
   const auto* array = value.if_array();
-  if (!array) reader.wrong("expected an array");
+  if (!array) reader.wrong(Detail::array);
   return array;
 }
 
 const bj::object* as_object(Reader& reader, const bj::value& value) {
   const auto* object = value.if_object();
-  if (!object) reader.wrong("expected an object");
+  if (!object) reader.wrong(Detail::object);
   return object;
 }
 

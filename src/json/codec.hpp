@@ -78,8 +78,8 @@ class Reader {
     Reader& reader_;
   };
 
-  bool wrong(std::string detail);  // invalid_field, here
-  bool missing();                  // missing_field, here
+  bool wrong(Detail detail, const Args& args = {});  // invalid_field, here
+  bool missing();                                    // missing_field, here
   bool not_known(std::string_view known);
   Error take_error() { return std::move(error_); }
 
@@ -280,7 +280,7 @@ struct Wire<E> {
   static bool read(Reader& reader, const boost::json::value& value, E& out) {
     const auto* text = value.if_string();
     const auto found = text ? enum_from_text<E>({text->data(), text->size()}) : std::nullopt;
-    if (!found) return reader.wrong("expected one of " + enum_choices<E>());
+    if (!found) return reader.wrong(Detail::one_of, {{"choices", enum_choices<E>()}});
     out = *found;
     return true;
   }

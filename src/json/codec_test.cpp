@@ -94,6 +94,39 @@ TEST(Decode, ErrorsNameThePath) {
   EXPECT_EQ(inner.error().field, "spec.ports[2]");
 }
 
+TEST(Decode, AKoreanReaderMeetsNoEnglishWords) {
+  const std::string bad_bodies[] = {
+      R"({"name":"a","ports":[{"container":"x"}]})",
+      R"({"name":"a","ports":[{"container":70000}]})",
+      R"({"name":"a","colour":"blue"})",
+      R"({"name":"a","until":"soon"})",
+      R"({"name":"a","locked":1})",
+      R"({"name":"a","price":"1"})",
+      R"({"name":"a","price":1e999})",
+      R"({"name":"a","ports":{}})",
+      R"({"name":"a","ports":[3]})",
+      R"({"name":3})",
+      "{\"name\":\"\\u0000\"}",
+      "{\"name\":\"a\",\"env\":{\"\\u0000\":\"b\"}}",
+      "",
+      R"({"name":)",
+      std::string(40, '['),
+      R"({"name":"a"} x)",
+      R"({"colour":"red"})",
+      R"({"name":"a","nme":1})",
+  };
+  for (const auto& body : bad_bodies) {
+    const auto made = decode<Create>(body);
+    ASSERT_FALSE(made) << body;
+    const auto& error = made.error();
+    for (const char* english : {"expected", "must not", "it is", "at line", "is required", "is not"})
+      EXPECT_EQ(error.message(Language::ko).find(english), std::string::npos) << error.message(Language::ko);
+    for (const auto& [name, value] : args_in(error.args, Language::ko))
+      EXPECT_TRUE(name != "detail" || error.message(Language::en).find(value) == std::string::npos) << value;
+    EXPECT_NE(error.message(Language::ko), error.message(Language::en)) << body;
+  }
+}
+
 TEST(Decode, UnknownKeysAreRefusedWithTheKnownOnesOrIgnored) {
   const auto made = decode<Create>(R"({"name":"a","ports":[{"container":1,"proto":"tcp"}]})");
   ASSERT_FALSE(made);

@@ -9,7 +9,7 @@
 #include "base/log.hpp"
 #include "link/call_count.hpp"
 #include "link/convert.hpp"
-#include "link/grpc_logs.hpp"
+#include "link/grpc_process.hpp"
 
 namespace gyre::link {
 namespace {
@@ -297,7 +297,7 @@ struct GrpcClient::Impl {
 GrpcClient::GrpcClient(Runtime& runtime, GrpcClientConfig config)
     : impl_(std::make_unique<Impl>(runtime, std::move(config))) {
   CHECK(!impl_->config.servers.empty());
-  take_over_grpc_logs();
+  prepare_grpc();
 }
 
 GrpcClient::~GrpcClient() {

@@ -13,7 +13,7 @@
 #include "base/log.hpp"
 #include "link/call_count.hpp"
 #include "link/convert.hpp"
-#include "link/grpc_logs.hpp"
+#include "link/grpc_process.hpp"
 
 namespace gyre::link {
 namespace {
@@ -375,7 +375,7 @@ struct GrpcServer::Impl final : wire::AgentLink::CallbackService {
 GrpcServer::GrpcServer(Core& core, const Authority& authority, GrpcServerConfig config, Admission admission)
     : impl_(std::make_unique<Impl>(core, authority, std::move(config), std::move(admission))) {
   CHECK(impl_->admission.is_known && impl_->admission.renew);
-  take_over_grpc_logs();
+  prepare_grpc();
 }
 
 GrpcServer::~GrpcServer() {

@@ -5,6 +5,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <filesystem>
+#include <fstream>
 #include <future>
 #include <numeric>
 #include <set>
@@ -12,6 +14,7 @@
 #include "base/check.hpp"
 #include "base/files.hpp"
 #include "link/grpc_client.hpp"
+#include "link/grpc_process.hpp"
 #include "link/grpc_server.hpp"
 #include "runtime/asio_runtime.hpp"
 
@@ -716,6 +719,32 @@ TEST_F(GrpcLink, ATakenPortIsAnErrorAndNotARival) {
   });
   ASSERT_FALSE(started);
   EXPECT_EQ(started.error().reason, Reason::agents_port_unusable);
+}
+
+// The threads that run gRPC's callbacks, by their ids.
+std::set<std::string> callback_threads() {
+  std::set<std::string> out;
+  for (const auto& thread : std::filesystem::directory_iterator("/proc/self/task")) {
+    std::ifstream file(thread.path() / "comm");
+    std::string name;
+    if (std::getline(file, name) && name.starts_with("nexting")) out.insert(thread.path().filename());
+  }
+  return out;
+}
+
+TEST_F(GrpcLink, TheCallbackThreadsOutliveTheLastServerAndTheLastClient) {
+  prepare_grpc();
+  const auto first = callback_threads();
+  ASSERT_FALSE(first.empty());
+  for (int i = 0; i < 3; ++i) {
+    Server server(folder / std::to_string(i));
+    Machine machine;
+    Agent agent(machine, dialling(server, server.credentials_for("h1")));
+    ASSERT_TRUE(agent.start().connects());
+    agent.stop();
+    server.stop();
+    EXPECT_EQ(callback_threads(), first);
+  }
 }
 
 }  // namespace

@@ -36,10 +36,8 @@ Result<PortWish> parse_port(std::string_view text, const std::string& field) {
   const auto port = number(text.substr(0, slash));
   const auto protocol = slash == std::string_view::npos ? std::string_view() : text.substr(slash + 1);
   if (!port || (protocol != "http" && protocol != "tcp"))
-    return invalid(field,
-                   "expected PORT/http or PORT/tcp such as 8888/http, got \"" + std::string(text.substr(0, 60)) + "\"");
-  if (*port < 1 || *port > 65535)
-    return invalid(field, "a port lies between 1 and 65535, got " + std::to_string(*port));
+    return invalid(field, Detail::port, {{"value", std::string(text.substr(0, 60))}});
+  if (*port < 1 || *port > 65535) return invalid(field, Detail::port_range, {{"value", std::to_string(*port)}});
   return PortWish{*port, protocol == "http"};
 }
 
@@ -49,7 +47,7 @@ Result<std::vector<std::string>> split_ports(std::string_view text, const std::s
   for (;;) {
     const auto comma = text.find(',');
     out.emplace_back(trimmed(text.substr(0, comma)));
-    if (out.size() > http_ports_max + tcp_ports_max) return invalid(field, "too many ports");
+    if (out.size() > http_ports_max + tcp_ports_max) return invalid(field, Detail::ports_too_many);
     if (comma == std::string_view::npos) return out;
     text.remove_prefix(comma + 1);
   }
@@ -62,11 +60,11 @@ Result<std::vector<PortWish>> parse_ports(const std::vector<std::string>& texts,
   for (std::size_t i = 0; i < texts.size(); ++i) {
     const auto at = field + "[" + std::to_string(i) + "]";
     auto port = TRY(parse_port(texts[i], at));
-    if (!seen.insert(port.port).second) return invalid(at, "port " + std::to_string(port.port) + " stands there twice");
+    if (!seen.insert(port.port).second) return invalid(at, Detail::port_twice, {{"value", std::to_string(port.port)}});
     if (port.http && ++http > http_ports_max)
-      return invalid(at, "at most " + std::to_string(http_ports_max) + " http ports");
+      return invalid(at, Detail::http_ports_at_most, {{"limit", std::to_string(http_ports_max)}});
     if (!port.http && ++tcp > tcp_ports_max)
-      return invalid(at, "at most " + std::to_string(tcp_ports_max) + " tcp ports");
+      return invalid(at, Detail::tcp_ports_at_most, {{"limit", std::to_string(tcp_ports_max)}});
     out.push_back(port);
   }
   return out;
@@ -78,11 +76,11 @@ Result<std::vector<std::string>> split_command(std::string_view text, const std:
   bool in_word = false;
   for (std::size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];
-    if (c == '\0') return invalid(field, "a command holds no zero bytes");
+    if (c == '\0') return invalid(field, Detail::zero_in_command);
     if (c == '\'') {
       const auto end = text.find('\'', i + 1);
       if (end == std::string_view::npos)
-        return invalid(field, "the ' at position " + std::to_string(i + 1) + " is not closed");
+        return invalid(field, Detail::quote_open, {{"quote", "'"}, {"position", std::to_string(i + 1)}});
       word += text.substr(i + 1, end - i - 1);
       in_word = true;
       i = end;
@@ -95,10 +93,10 @@ Result<std::vector<std::string>> split_command(std::string_view text, const std:
           word += text[i];
       }
       if (i >= text.size())
-        return invalid(field, "the \" at position " + std::to_string(opened + 1) + " is not closed");
+        return invalid(field, Detail::quote_open, {{"quote", "\""}, {"position", std::to_string(opened + 1)}});
       in_word = true;
     } else if (c == '\\') {
-      if (i + 1 >= text.size()) return invalid(field, "it ends in a backslash");
+      if (i + 1 >= text.size()) return invalid(field, Detail::ends_in_backslash);
       if (text[i + 1] != '\n') word += text[i + 1];
       in_word = true;
       ++i;
@@ -110,7 +108,7 @@ Result<std::vector<std::string>> split_command(std::string_view text, const std:
       word += c;
       in_word = true;
     }
-    if (out.size() > words_max) return invalid(field, "at most " + std::to_string(words_max) + " words");
+    if (out.size() > words_max) return invalid(field, Detail::words_at_most, {{"limit", std::to_string(words_max)}});
   }
   if (in_word) out.push_back(std::move(word));
   return out;
@@ -126,16 +124,16 @@ Result<CommandWish> parse_docker_args(std::string_view text, const std::string& 
   }
   boost::system::error_code problem;
   const auto value = boost::json::parse(boost::json::string_view(text.data(), text.size()), problem);
-  if (problem || !value.is_object()) return invalid(field, "it begins with { but is not a JSON object");
+  if (problem || !value.is_object()) return invalid(field, Detail::docker_args_json);
   for (const auto& [key, item] : value.as_object()) {
-    if (key != "cmd" && key != "entrypoint") return invalid(field, "the JSON form knows only cmd and entrypoint");
+    if (key != "cmd" && key != "entrypoint") return invalid(field, Detail::docker_args_keys);
     auto& words = (key == "cmd" ? out.command : out.entrypoint).emplace();
-    if (!item.is_array()) return invalid(field, std::string(key) + " is a list of strings");
+    if (!item.is_array()) return invalid(field, Detail::list_of_strings, {{"value", std::string(key)}});
     for (const auto& word : item.as_array()) {
-      if (!word.is_string()) return invalid(field, std::string(key) + " is a list of strings");
+      if (!word.is_string()) return invalid(field, Detail::list_of_strings, {{"value", std::string(key)}});
       words.emplace_back(word.as_string());
     }
-    if (words.size() > words_max) return invalid(field, "at most " + std::to_string(words_max) + " words");
+    if (words.size() > words_max) return invalid(field, Detail::words_at_most, {{"limit", std::to_string(words_max)}});
     if (words.empty()) (key == "cmd" ? out.command : out.entrypoint).reset();
   }
   return out;

@@ -13,6 +13,7 @@
 #include "base/result.hpp"
 #include "base/time.hpp"
 #include "link/messages.hpp"
+#include "quotas/quota.hpp"
 
 namespace gyre {
 
@@ -130,6 +131,9 @@ constexpr bool holds_shares(PodState state) {
          state == PodState::host_lost || state == PodState::stopping || state == PodState::deleting;
 }
 
+// In these states it counts against its workspace's quota: it runs, may run, or will.
+constexpr bool uses_quota(PodState state) { return state == PodState::queued || holds_shares(state); }
+
 // What its agent is to bring about. Nothing is ordered before a host was found. A pod that ended by itself needs no
 // order to stay so; one is sent all the same when an agent claims otherwise.
 constexpr std::optional<link::Desired> ordered(PodState state) {
@@ -189,11 +193,12 @@ struct Pod {
   Time state_changed_at{};
   std::optional<Time> started_at;
   std::int64_t version = 0;
+  std::optional<MachineTypeId> machine_type;  // what of its workspace's quota it uses while it is not stopped
 };
 BOOST_DESCRIBE_STRUCT(Pod, (),
                       (id, workspace, account, name, state, reason, reason_args, reason_until, generation, run, host,
                        zero_gpu, wish, seen, host_name, key_sealed, queue_order, created_at, state_changed_at,
-                       started_at, version))
+                       started_at, version, machine_type))
 
 // Why a pod is in the state it is in; kept with it and shown in the reader's language.
 struct Because {

@@ -99,6 +99,10 @@ json::Fields fields(const CreatePod*) {
       {"minGpuMemoryInGb", "the least memory of each GPU in GB", "24"},
       {"memoryInGb", "memory of a CPU pod in GB", "4"},
       {"registryAuth", "credentials for a private image", R"({"username":"alice","password":"dckr_pat_example"})"},
+      {"machineType",
+       "a machine type by its name or id: it brings the GPUs, vCPUs and memory, and counts against the workspace's "
+       "quota of it while the pod is not stopped",
+       R"("g2.small")"},
   };
 }
 

@@ -50,6 +50,7 @@ struct CreatePod {
   std::optional<double> shmSizeInGb;
   std::optional<int> minGpuMemoryInGb, memoryInGb;
   std::optional<RegistryAuthInput> registryAuth;
+  std::optional<std::string> machineType;
 };
 BOOST_DESCRIBE_STRUCT(CreatePod, (),
                       (name, imageName, templateId, computeType, cloudType, gpuTypeIds, gpuTypePriority,
@@ -58,7 +59,7 @@ BOOST_DESCRIBE_STRUCT(CreatePod, (),
                        dataCenterIds, countryCodes, containerDiskInGb, volumeInGb, volumeMountPath, networkVolumeId,
                        dockerEntrypoint, dockerStartCmd, dockerArgs, env, ports, supportPublicIp, globalNetworking,
                        interruptible, locked, containerRegistryAuthId, containers, restartPolicy, minCudaVersion,
-                       shmSizeInGb, minGpuMemoryInGb, memoryInGb, registryAuth))
+                       shmSizeInGb, minGpuMemoryInGb, memoryInGb, registryAuth, machineType))
 json::Fields fields(const CreatePod*);
 
 struct UpdatePod {

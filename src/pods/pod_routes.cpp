@@ -32,7 +32,7 @@ Result<std::optional<int>> number(const Request& request, const std::string& nam
   int value = 0;
   const auto [end, problem] = std::from_chars(text->data(), text->data() + text->size(), value);
   if (problem != std::errc{} || end != text->data() + text->size() || value < low || value > high)
-    return invalid(name, "a number between " + std::to_string(low) + " and " + std::to_string(high));
+    return invalid(name, Detail::number_between, {{"low", std::to_string(low)}, {"high", std::to_string(high)}});
   return std::optional<int>(value);
 }
 
@@ -49,12 +49,13 @@ struct Filter {
                request.query.all("imageName"),   request.query.all("name"),          request.query.all("status"),
                request.query.all("gpuTypeId")};
     for (const auto& text : out.compute)
-      if (text != "GPU" && text != "CPU") return invalid("computeType", "GPU or CPU");
+      if (text != "GPU" && text != "CPU") return invalid("computeType", Detail::one_of, {{"choices", "GPU, CPU"}});
     for (const auto& text : out.desired)
       if (text != "RUNNING" && text != "EXITED" && text != "TERMINATED")
-        return invalid("desiredStatus", "RUNNING, EXITED or TERMINATED");
+        return invalid("desiredStatus", Detail::one_of, {{"choices", "RUNNING, EXITED, TERMINATED"}});
     for (const auto& text : out.status)
-      if (!enum_from_text<PodState>(text)) return invalid("status", "one of " + enum_choices<PodState>());
+      if (!enum_from_text<PodState>(text))
+        return invalid("status", Detail::one_of, {{"choices", enum_choices<PodState>()}});
     return out;
   }
 
@@ -80,7 +81,7 @@ std::vector<std::string> sort_key(const Pod& pod, const std::string& order) {
 Result<Response> list(const PodService& pods, const Request& request) {
   const auto order = request.query.get("sort").value_or("-createdAt");
   if (order != "name" && order != "createdAt" && order != "-createdAt")
-    return invalid("sort", "name, createdAt or -createdAt");
+    return invalid("sort", Detail::one_of, {{"choices", "name, createdAt, -createdAt"}});
   const auto filter = TRY(Filter::of(request));
   const auto page = TRY(http::page_of(request, order, 2));
   constexpr int pods_max = 100'000;
@@ -113,7 +114,7 @@ Result<Response> logs(PodService& pods, const Request& request) {
   wanted.tail = TRY(number(request, "tail", 0, 1'000'000));
   if (const auto since = request.query.get("since")) {
     wanted.since = parse_rfc3339(*since);
-    if (!wanted.since) return invalid("since", "a time such as 2026-01-31T12:00:00Z");
+    if (!wanted.since) return invalid("since", Detail::time);
   }
   auto stream = TRY(pods.logs(request.caller, id_of(request), std::move(wanted)));
   return http::stream_response("text/plain; charset=utf-8", std::move(stream));
@@ -158,7 +159,8 @@ std::vector<Route> pod_routes(PodService& pods, HostService& hosts, Events& even
             .status = 201,
             .answer = one,
             .errors = {Reason::invalid_field, Reason::missing_field, Reason::unknown_field, Reason::not_offered,
-                       Reason::too_many_pods},
+                       Reason::too_many_pods, Reason::machine_type_not_found, Reason::quota_missing,
+                       Reason::quota_used_up},
             .handler = create},
       Route{.method = Method::get,
             .path = "/v1/pods",
@@ -203,7 +205,8 @@ std::vector<Route> pod_routes(PodService& pods, HostService& hosts, Events& even
             .tag = tag,
             .body = json::schema<UpdatePod>(),
             .answer = one,
-            .errors = {Reason::pod_not_found, Reason::invalid_field, Reason::stale_version, Reason::pod_locked},
+            .errors = {Reason::pod_not_found, Reason::invalid_field, Reason::stale_version, Reason::pod_locked,
+                       Reason::no_room_on_host},
             .handler = update},
       Route{.method = Method::post,
             .path = "/v1/pods/{id}/update",
@@ -213,7 +216,8 @@ std::vector<Route> pod_routes(PodService& pods, HostService& hosts, Events& even
             .tag = tag,
             .body = json::schema<UpdatePod>(),
             .answer = one,
-            .errors = {Reason::pod_not_found, Reason::invalid_field, Reason::stale_version, Reason::pod_locked},
+            .errors = {Reason::pod_not_found, Reason::invalid_field, Reason::stale_version, Reason::pod_locked,
+                       Reason::no_room_on_host},
             .handler = update},
       Route{.method = Method::del,
             .path = "/v1/pods/{id}",
@@ -228,25 +232,25 @@ std::vector<Route> pod_routes(PodService& pods, HostService& hosts, Events& even
               TRY(pods.remove(request.caller, id_of(request)));
               return Response{.status = 204};
             }},
-      Route{.method = Method::post,
-            .path = "/v1/pods/{id}/start",
-            .access = Access::writer,
-            .summary = "Start a stopped pod",
-            .description = "A pod with a volume starts on the host where the volume is; when its GPUs are taken it may "
-                           "be started without "
-                           "(gpuCount=0) to reach its data.",
-            .tag = tag,
-            .pod_key = true,
-            .query = {{"gpuCount", "0: without its GPUs", "0"}},
-            .answer = one,
-            .errors = {Reason::pod_not_found, Reason::pod_transition_refused, Reason::gpu_taken,
-                       Reason::no_room_on_host, Reason::pod_host_unreachable},
-            .handler = [&pods](const Request& request) -> Result<Response> {
-              const auto count = request.query.get("gpuCount");
-              if (count && *count != "0")
-                return invalid("gpuCount", "only 0 can be given here; change the pod to have another number");
-              return shown(200, pods, TRY(pods.start(request.caller, id_of(request), count.has_value())), request);
-            }},
+      Route{
+          .method = Method::post,
+          .path = "/v1/pods/{id}/start",
+          .access = Access::writer,
+          .summary = "Start a stopped pod",
+          .description = "A pod with a volume starts on the host where the volume is; when its GPUs are taken it may "
+                         "be started without "
+                         "(gpuCount=0) to reach its data.",
+          .tag = tag,
+          .pod_key = true,
+          .query = {{"gpuCount", "0: without its GPUs", "0"}},
+          .answer = one,
+          .errors = {Reason::pod_not_found, Reason::pod_transition_refused, Reason::gpu_taken, Reason::no_room_on_host,
+                     Reason::pod_host_unreachable, Reason::quota_missing, Reason::quota_used_up},
+          .handler = [&pods](const Request& request) -> Result<Response> {
+            const auto count = request.query.get("gpuCount");
+            if (count && *count != "0") return invalid("gpuCount", Detail::only_zero_gpus);
+            return shown(200, pods, TRY(pods.start(request.caller, id_of(request), count.has_value())), request);
+          }},
       Route{
           .method = Method::post,
           .path = "/v1/pods/{id}/stop",

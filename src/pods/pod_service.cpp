@@ -54,15 +54,23 @@ PodId pod_of_container(std::string_view name) {
 
 }  // namespace
 
-PodService::PodService(Core& core, Events& events, HostService& hosts, link::AgentLink& link, PodConfig config)
+PodService::PodService(Core& core, Events& events, HostService& hosts, QuotaService& quotas, link::AgentLink& link,
+                       PodConfig config)
     : core_(core),
       events_(events),
       hosts_(hosts),
+      quotas_(quotas),
       link_(link),
       config_(std::move(config)),
       store_(core.db()),
       logs_(core, link) {
   hosts_.set_listener(*this);
+  QuotaUses uses;
+  uses.in_workspace = [this](const WorkspaceId& workspace, const MachineTypeId& type) {
+    return store_.machine_type_uses(workspace, type);
+  };
+  uses.anywhere = [this](const MachineTypeId& type) { return store_.machine_type_uses(type); };
+  quotas_.set_uses(std::move(uses));
   placement_timer_ = core_.every(placement_period, "place pending pods", [this] { place_pending(); });
   stuck_timer_ = core_.every(stuck_period, "give up stuck pods", [this] { give_up_stuck(); });
 }
@@ -230,9 +238,22 @@ void PodService::place_pending() {
   for (const auto& pod : queue) {
     requests.push_back(request_of(pod));
   }
-  const auto verdicts = scheduler::place_queue(requests, snapshot());
-  for (std::size_t i = 0; i < queue.size(); ++i)
-    if (verdicts[i].placement) place(queue[i], *verdicts[i].placement);
+  config_.around_placement([&] {
+    const auto verdicts = scheduler::place_queue(requests, snapshot());
+    for (std::size_t i = 0; i < queue.size(); ++i)
+      if (verdicts[i].placement) place(queue[i], *verdicts[i].placement);
+  });
+}
+
+std::map<std::string, int> PodService::queue_lengths() const {
+  const auto hosts = snapshot();
+  std::map<std::string, int> out;
+  for (const auto& host : hosts)
+    for (const auto& gpu : host.gpus) out.try_emplace(gpu.type_id, 0);
+  for (const auto& pod : store_.queue())
+    for (const auto& pool : scheduler::pools_of(request_of(pod), hosts)) ++out[pool];
+  out.try_emplace("CPU", 0);
+  return out;
 }
 
 void PodService::place(Pod& pod, const scheduler::Placement& placement) {
@@ -265,13 +286,18 @@ Result<Pod> PodService::mine(const Caller& caller, const PodId& id) const {
 }
 
 Result<Pod> PodService::create(const Caller& caller, const CreatePod& input) {
-  auto wish = TRY(wish_from(input, config_.seal));
+  std::optional<MachineType> machine;
+  if (input.machineType && !input.machineType->empty()) machine = TRY(quotas_.machine_type(*input.machineType));
+  const auto wish = TRY(machine ? wish_from(input, *machine, config_.seal) : wish_from(input, config_.seal));
   const int count = store_.count(caller.workspace);
   if (count >= config_.pods_max_per_workspace)
     return fail(Reason::too_many_pods,
                 {{"count", std::to_string(count)}, {"limit", std::to_string(config_.pods_max_per_workspace)}});
   return core_.transact([&]() -> Result<Pod> {
+    // Counted here, where it is taken: the core runs one transaction at a time, so two cannot both get the last one.
+    if (machine) TRY(quotas_.admit(caller.workspace, *machine));
     Pod pod;
+    if (machine) pod.machine_type = machine->id;
     pod.id = PodId(core_.random().letters_and_digits(14));
     pod.workspace = caller.workspace;
     pod.account = caller.account;
@@ -290,9 +316,16 @@ Result<Pod> PodService::create(const Caller& caller, const CreatePod& input) {
   });
 }
 
-Result<PodService::DryRun> PodService::dry_run(const Caller&, const CreatePod& input) const {
+Result<PodService::DryRun> PodService::dry_run(const Caller& caller, const CreatePod& input) const {
   DryRun out;
-  out.wish = TRY(wish_from(input, [](const std::string&) { return std::string(); }));
+  const auto unsealed = [](const std::string&) { return std::string(); };
+  if (input.machineType && !input.machineType->empty()) {
+    const auto machine = TRY(quotas_.machine_type(*input.machineType));
+    out.wish = TRY(wish_from(input, machine, unsealed));
+    TRY(quotas_.admit(caller.workspace, machine));
+  } else {
+    out.wish = TRY(wish_from(input, unsealed));
+  }
   // As the last in the queue: what an earlier pod waits for is not free.
   std::vector<scheduler::Request> requests;
   for (const auto& pod : store_.queue()) {
@@ -362,11 +395,15 @@ Result<Pod> PodService::update(const Caller& caller, const PodId& id, const Upda
         pod.state == PodState::provisioning || pod.state == PodState::running || pod.state == PodState::host_lost;
     if (change.resets && runs && before.locked && change.wish.locked)
       return fail(Reason::pod_locked, {{"pod", id.str()}});
+    const auto more_volume = (change.wish.volume_gb - before.volume_gb) * gb;
+    const auto more_disk = (change.wish.container_disk_gb - before.container_disk_gb) * gb;
+    // A pod that does not run holds its volume alone; its disk is asked for when it starts.
+    if (const auto held = hosts_.store().allocation(pod.id)) TRY(check_room(pod, more_volume + (runs ? more_disk : 0)));
     pod.wish = wish_to_text(change.wish);
     if (change.name) pod.name = *change.name;
     if (auto held = hosts_.store().allocation(pod.id)) {
-      held->disk_bytes += (change.wish.volume_gb - before.volume_gb) * gb;
-      if (runs) held->disk_bytes += (change.wish.container_disk_gb - before.container_disk_gb) * gb;
+      held->disk_bytes += more_volume;
+      if (runs) held->disk_bytes += more_disk;
       hosts_.store().allocate(*held);
     }
     if (change.resets && runs) {
@@ -381,10 +418,28 @@ Result<Pod> PodService::update(const Caller& caller, const PodId& id, const Upda
   });
 }
 
+Result<> PodService::check_room(const Pod& pod, std::int64_t more_bytes) const {
+  if (more_bytes <= 0) return {};
+  for (const auto& host : snapshot())
+    if (host.id == pod.host && host.disk_free < more_bytes)
+      return fail(Reason::no_room_on_host,
+                  in_both_languages(
+                      "why", Reason::disk_too_little,
+                      {{"free", gb_text(std::max<std::int64_t>(0, host.disk_free))}, {"needed", gb_text(more_bytes)}}));
+  return {};
+}
+
 Result<Pod> PodService::start(const Caller& caller, const PodId& id, bool zero_gpu) {
   return core_.transact([&]() -> Result<Pod> {
     auto pod = TRY(mine(caller, id));
     const auto wish = wish_from_text(pod.wish);
+    // Refused for its state before it is refused for its quota.
+    if (!next_state(pod.state, PodEvent::deploy)) TRY(move(pod, PodEvent::deploy, {}));
+    if (pod.machine_type) {
+      const auto machine = quotas_.known(*pod.machine_type);
+      CHECK(machine);  // types are never deleted from the table
+      TRY(quotas_.admit(pod.workspace, *machine));
+    }
     pod.zero_gpu = zero_gpu && wish.gpu_count > 0;
     if (!bound(pod, wish)) {
       pod.queue_order = store_.next_queue_order();
@@ -393,7 +448,6 @@ Result<Pod> PodService::start(const Caller& caller, const PodId& id, bool zero_g
       return pod;
     }
     // Its volume is on one host: it starts there now, or the caller learns what is possible instead of waiting unseen.
-    if (!next_state(pod.state, PodEvent::deploy)) TRY(move(pod, PodEvent::deploy, {}));
     const auto hosts = snapshot(pod.id);
     const auto request = request_for(pod.id, wish, pod.zero_gpu, pod.host);
     const auto verdict = scheduler::fit(request, hosts);
@@ -413,9 +467,8 @@ Result<Pod> PodService::start(const Caller& caller, const PodId& id, bool zero_g
                                         {"elsewhere", std::to_string(elsewhere)}});
       }
       if (reason == Reason::host_offline) return fail(Reason::pod_host_unreachable);
-      return fail(
-          Reason::no_room_on_host,
-          {{"why", sentence(reason, refusal == verdict.refusals.end() ? Args{} : refusal->args, Language::en)}});
+      return fail(Reason::no_room_on_host,
+                  in_both_languages("why", reason, refusal == verdict.refusals.end() ? Args{} : refusal->args));
     }
     TRY(move(pod, PodEvent::deploy, {Reason::started_by_user, {}, {}}));
     place(pod, *verdict.placement);
@@ -484,7 +537,7 @@ Result<std::shared_ptr<http::Stream>> PodService::logs(const Caller& caller, con
   const auto wish = wish_from_text(pod.wish);
   if (!request.container.empty() && std::none_of(wish.containers.begin(), wish.containers.end(),
                                                  [&](const auto& c) { return c.name == request.container; }))
-    return invalid("container", "the pod has no container \"" + request.container + "\"");
+    return invalid("container", Detail::no_such_container, {{"value", request.container}});
   if (!pod.host || pod.state == PodState::queued || pod.run == 0)
     return fail(Reason::pod_has_no_logs, {{"pod", id.str()}, {"state", std::string(enum_text(pod.state))}});
   request.pod = id;

@@ -17,6 +17,7 @@
 #include "pods/pod_store.hpp"
 #include "pods/settled_reports.hpp"
 #include "pods/pod_wish.hpp"
+#include "quotas/quota_service.hpp"
 #include "scheduler/placement.hpp"
 
 namespace gyre {
@@ -32,6 +33,8 @@ struct PodConfig {
   Duration provisioning_limit{15 * 60'000};  // without any progress (B.3.1)
   Duration stop_grace{5'000};                // SIGTERM, then SIGKILL
   int pods_max_per_workspace = 10'000;
+  // Wraps each placement pass, for who measures how long it takes; calls its argument exactly once.
+  std::function<void(const std::function<void()>& pass)> around_placement = [](const auto& pass) { pass(); };
 };
 
 // What of a pod is seen and worth keeping over a restart of the server.
@@ -79,7 +82,8 @@ struct PodDetail {
 
 class PodService final : public HostListener {
  public:
-  PodService(Core& core, Events& events, HostService& hosts, link::AgentLink& link, PodConfig config);
+  PodService(Core& core, Events& events, HostService& hosts, QuotaService& quotas, link::AgentLink& link,
+             PodConfig config);
 
   Result<Pod> create(const Caller& caller, const CreatePod& input);
   struct DryRun {
@@ -102,6 +106,10 @@ class PodService final : public HostListener {
   Result<Pod> stop(const Caller& caller, const PodId& id);
   Result<Pod> restart(const Caller& caller, const PodId& id);  // new containers from the image; the volume stays
   Result<> remove(const Caller& caller, const PodId& id);
+  // For operators' graphs; each is a small query.
+  int pods_in(PodState state) const { return store_.count_in(state); }
+  std::map<std::string, int> queue_lengths() const;  // by pool; a pod that any of several would take counts in each
+
   Result<> interrupt(const PodId& id);  // for who has precedence: SIGTERM, 5 s, SIGKILL; the volume stays
 
   Result<std::shared_ptr<http::Stream>> logs(const Caller& caller, const PodId& id, link::LogRequest request);
@@ -127,13 +135,15 @@ class PodService final : public HostListener {
   void let_go(Pod& pod);  // nothing of it runs any more: its shares are free
   void clean_strays(const HostId& host, const std::vector<std::string>& containers);  // of pods that were deleted
   void observe(Pod pod, const link::PodFacts& facts);
-  void meet(Pod& pod, const link::PodFacts& facts);  // what the phase means for the state
+  void meet(Pod& pod, const link::PodFacts& facts);                    // what the phase means for the state
+  Result<> check_room(const Pod& pod, std::int64_t more_bytes) const;  // on its host's disk
   void finish_removal(Pod& pod, const HostId& host);
   Result<Pod> mine(const Caller& caller, const PodId& id) const;
 
   Core& core_;
   Events& events_;
   HostService& hosts_;
+  QuotaService& quotas_;
   link::AgentLink& link_;
   PodConfig config_;
   PodStore store_;

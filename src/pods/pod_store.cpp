@@ -3,16 +3,17 @@
 #define POD_COLUMNS                                                                                                 \
   "id, workspace, account, name, state, reason, reason_args, reason_until, generation, run, host, zero_gpu, wish, " \
   "seen, "                                                                                                          \
-  "host_name, key_sealed, queue_order, created_at, state_changed_at, started_at, version"
+  "host_name, key_sealed, queue_order, created_at, state_changed_at, started_at, version, machine_type"
+#define QUOTA_STATES "'queued','provisioning','running','interrupting','host_lost','stopping','deleting'"
 
 namespace gyre {
 
 void PodStore::insert(const Pod& p) {
   db_.exec("INSERT INTO pods (" POD_COLUMNS
-           ") VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,$20,$21)",
+           ") VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,$20,$21,$22)",
            p.id, p.workspace, p.account, p.name, p.state, p.reason, p.reason_args, p.reason_until, p.generation, p.run,
            p.host, p.zero_gpu, p.wish, p.seen, p.host_name, p.key_sealed, p.queue_order, p.created_at,
-           p.state_changed_at, p.started_at, p.version);
+           p.state_changed_at, p.started_at, p.version, p.machine_type);
 }
 
 void PodStore::update(Pod& p) {
@@ -53,6 +54,21 @@ std::vector<Pod> PodStore::queue() const {
 
 int PodStore::count(const WorkspaceId& workspace) const {
   return db_.value<int>("SELECT COUNT(*) FROM pods WHERE workspace=$1 AND state<>'deleted'", workspace);
+}
+
+// The states are those of uses_quota; a test compares.
+int PodStore::machine_type_uses(const WorkspaceId& workspace, const MachineTypeId& type) const {
+  return db_.value<int>("SELECT COUNT(*) FROM pods WHERE machine_type=$1 AND workspace=$2 AND state IN (" QUOTA_STATES
+                        ")",
+                        type, workspace);
+}
+
+int PodStore::machine_type_uses(const MachineTypeId& type) const {
+  return db_.value<int>("SELECT COUNT(*) FROM pods WHERE machine_type=$1 AND state IN (" QUOTA_STATES ")", type);
+}
+
+int PodStore::count_in(PodState state) const {
+  return db_.value<int>("SELECT COUNT(*) FROM pods WHERE state=$1", state);
 }
 
 std::int64_t PodStore::next_queue_order() const {

@@ -19,6 +19,10 @@ class PodStore {
   std::vector<Pod> in_state(PodState state) const;
   std::vector<Pod> queue() const;                 // oldest first
   int count(const WorkspaceId& workspace) const;  // all but those deleted
+  // Pods of this machine type that use quota, in one workspace or anywhere.
+  int machine_type_uses(const WorkspaceId& workspace, const MachineTypeId& type) const;
+  int machine_type_uses(const MachineTypeId& type) const;
+  int count_in(PodState state) const;
   std::int64_t next_queue_order() const;
 
  private:

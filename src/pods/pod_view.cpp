@@ -146,6 +146,7 @@ PodView view(const PodDetail& detail, Language language) {
     for (const auto& port : detail.seen.ports)
       if (!port.http) mappings[std::to_string(port.container_port)] = port.host_port;
   }
+  if (!wish.machine_type.empty()) out.machineType = wish.machine_type;
   out.restartPolicy = enum_text(wish.restart);
   out.generation = pod.generation;
   out.run = pod.run;
@@ -268,6 +269,7 @@ json::Fields fields(const PodView*) {
       {"podHostId", "its host name inside, and its name at the SSH gateway", R"("2s56cp0pof1rmt-6441103b")"},
       {"simulated", "its GPUs are simulated", "false"},
       {"healthy", "every exposed port accepts connections", "true"},
+      {"machineType", "the machine type it was made with", R"("g2.small")"},
   };
 }
 

@@ -19,13 +19,14 @@ constexpr std::int64_t gb = 1'000'000'000;
 Result<> within(const std::string& field, double value, double low, double high) {
   if (value >= low && value <= high) return {};
   const auto plain = [](double n) { return std::to_string(static_cast<std::int64_t>(n)); };
-  return invalid(field, "between " + plain(low) + " and " + plain(high));
+  return invalid(field, Detail::between, {{"low", plain(low)}, {"high", plain(high)}});
 }
 
 Result<std::string> checked_name(const std::string& name) {
-  if (name.empty() || name.size() > 191) return invalid("name", "between 1 and 191 characters");
+  if (name.empty() || name.size() > 191)
+    return invalid("name", Detail::characters_between, {{"low", "1"}, {"high", "191"}});
   for (unsigned char c : name)
-    if (c < 0x20 || c == 0x7f) return invalid("name", "control characters are not possible");
+    if (c < 0x20 || c == 0x7f) return invalid("name", Detail::control_characters);
   return name;
 }
 
@@ -40,14 +41,14 @@ Result<std::optional<std::vector<std::string>>> words(const std::optional<boost:
   } else if (value->is_array()) {
     for (std::size_t i = 0; i < value->as_array().size(); ++i) {
       const auto& word = value->as_array()[i];
-      if (!word.is_string()) return invalid(field + "[" + std::to_string(i) + "]", "expected a string");
+      if (!word.is_string()) return invalid(field + "[" + std::to_string(i) + "]", Detail::string);
       if (std::string_view(word.as_string()).find('\0') != std::string_view::npos)
-        return invalid(field + "[" + std::to_string(i) + "]", "a command holds no zero bytes");
+        return invalid(field + "[" + std::to_string(i) + "]", Detail::zero_in_command);
       out.emplace_back(word.as_string());
     }
-    if (out.size() > 1000) return invalid(field, "at most 1000 words");
+    if (out.size() > 1000) return invalid(field, Detail::words_at_most, {{"limit", "1000"}});
   } else {
-    return invalid(field, "expected a list of strings, or one string");
+    return invalid(field, Detail::command_shape);
   }
   if (out.empty()) return std::optional<Words>();
   return std::optional<Words>(std::move(out));
@@ -59,12 +60,11 @@ Result<std::vector<std::string>> checked_ports(const boost::json::value& value) 
     texts = TRY(split_ports(std::string_view(value.as_string()), "ports"));
   } else if (value.is_array()) {
     for (std::size_t i = 0; i < value.as_array().size(); ++i) {
-      if (!value.as_array()[i].is_string())
-        return invalid("ports[" + std::to_string(i) + "]", "expected PORT/http or PORT/tcp");
+      if (!value.as_array()[i].is_string()) return invalid("ports[" + std::to_string(i) + "]", Detail::port_shape);
       texts.emplace_back(value.as_array()[i].as_string());
     }
   } else {
-    return invalid("ports", "expected a list such as [\"8888/http\"], or one string");
+    return invalid("ports", Detail::ports_shape);
   }
   std::vector<std::string> out;
   for (const auto& port : TRY(parse_ports(texts, "ports")))
@@ -73,13 +73,13 @@ Result<std::vector<std::string>> checked_ports(const boost::json::value& value) 
 }
 
 Result<> check_env(const std::map<std::string, std::string>& env, const std::string& field) {
-  if (env.size() > env_max) return invalid(field, "at most " + std::to_string(env_max) + " variables");
+  if (env.size() > env_max) return invalid(field, Detail::variables_at_most, {{"limit", std::to_string(env_max)}});
   for (const auto& [name, value] : env) {
     const auto at = field + "." + (name.empty() ? "\"\"" : name);
-    if (!is_variable_name(name))
-      return invalid(at, "a variable's name has letters, digits and '_' and does not begin with a digit");
-    if (value.size() > env_value_max) return invalid(at, "at most " + std::to_string(env_value_max) + " bytes");
-    if (value.find('\0') != std::string::npos) return invalid(at, "a value holds no zero bytes");
+    if (!is_variable_name(name)) return invalid(at, Detail::variable_name);
+    if (value.size() > env_value_max)
+      return invalid(at, Detail::bytes_at_most, {{"limit", std::to_string(env_value_max)}});
+    if (value.find('\0') != std::string::npos) return invalid(at, Detail::zero_in_value);
   }
   return {};
 }
@@ -88,10 +88,10 @@ Result<> check_mount(const std::string& path) {
   if (path.size() < 2 || path.size() > 255 || path.front() != '/' || path.find("//") != std::string::npos ||
       path.find(':') != std::string::npos || (path + "/").find("/../") != std::string::npos ||
       (path + "/").find("/./") != std::string::npos)
-    return invalid("volumeMountPath", "an absolute path such as /workspace");
+    return invalid("volumeMountPath", Detail::mount_path);
   for (const char* taken : {"/proc", "/sys", "/dev", "/etc", "/bin", "/sbin", "/lib", "/usr"})
     if (path == taken || path.starts_with(std::string(taken) + "/"))
-      return invalid("volumeMountPath", std::string(taken) + " belongs to the container's system");
+      return invalid("volumeMountPath", Detail::mount_taken, {{"path", taken}});
   return {};
 }
 
@@ -101,13 +101,13 @@ Result<> check_cuda(const std::string& version, const std::string& field) {
       !version.empty() && version.size() <= 6 && version.find_first_not_of("0123456789.") == std::string::npos;
   if (!digits || dot == 0 || dot == std::string::npos || dot + 1 == version.size() ||
       version.find('.', dot + 1) != std::string::npos)
-    return invalid(field, "a CUDA version such as 12.4");
+    return invalid(field, Detail::cuda_version);
   return {};
 }
 
 Result<link::RestartPolicy> restart_policy(const std::string& text) {
   if (const auto policy = enum_from_text<link::RestartPolicy>(text)) return *policy;
-  return invalid("restartPolicy", "one of " + enum_choices<link::RestartPolicy>());
+  return invalid("restartPolicy", Detail::one_of, {{"choices", enum_choices<link::RestartPolicy>()}});
 }
 
 // Fields of foreign clients that name something this version does not have: absent, empty or false is fine.
@@ -124,7 +124,7 @@ Result<> set_command(ContainerWish& container, const std::optional<boost::json::
                      const std::optional<boost::json::value>& command, const std::optional<std::string>& args) {
   if (args && !args->empty()) {
     if (command && command->is_array() && !command->as_array().empty())
-      return invalid("dockerArgs", "give either dockerArgs or dockerStartCmd");
+      return invalid("dockerArgs", Detail::command_twice);
     auto parsed = TRY(parse_docker_args(*args, "dockerArgs"));
     if (parsed.command) container.command = std::move(parsed.command);
     if (parsed.entrypoint) container.entrypoint = std::move(parsed.entrypoint);
@@ -149,12 +149,13 @@ Result<PodWish> wish_from(const CreatePod& input, const Seal& seal) {
   for (const auto& [value, field] : {std::pair{&input.gpuTypePriority, "gpuTypePriority"},
                                      {&input.dataCenterPriority, "dataCenterPriority"},
                                      {&input.cpuFlavorPriority, "cpuFlavorPriority"}})
-    if (*value && **value != "availability" && **value != "custom") return invalid(field, "availability or custom");
+    if (*value && **value != "availability" && **value != "custom")
+      return invalid(field, Detail::one_of, {{"choices", "availability, custom"}});
   wish.cloud_type = input.cloudType.value_or("SECURE");
   if (wish.cloud_type != "SECURE" && wish.cloud_type != "COMMUNITY" && wish.cloud_type != "ALL")
-    return invalid("cloudType", "SECURE, COMMUNITY or ALL");
+    return invalid("cloudType", Detail::one_of, {{"choices", "SECURE, COMMUNITY, ALL"}});
   const auto compute = input.computeType.value_or("GPU");
-  if (compute != "GPU" && compute != "CPU") return invalid("computeType", "GPU or CPU");
+  if (compute != "GPU" && compute != "CPU") return invalid("computeType", Detail::one_of, {{"choices", "GPU, CPU"}});
   const bool gpu = compute == "GPU";
 
   ContainerWish main;
@@ -167,8 +168,9 @@ Result<PodWish> wish_from(const CreatePod& input, const Seal& seal) {
   TRY(check_env(main.env, "env"));
   if (input.registryAuth) {
     if (input.registryAuth->username.empty() || input.registryAuth->username.size() > 255)
-      return invalid("registryAuth.username", "between 1 and 255 characters");
-    if (input.registryAuth->password.size() > 4096) return invalid("registryAuth.password", "at most 4096 characters");
+      return invalid("registryAuth.username", Detail::characters_between, {{"low", "1"}, {"high", "255"}});
+    if (input.registryAuth->password.size() > 4096)
+      return invalid("registryAuth.password", Detail::characters_at_most, {{"limit", "4096"}});
     main.registry_user = input.registryAuth->username;
     main.registry_password_sealed = seal(input.registryAuth->password);
   }
@@ -176,7 +178,7 @@ Result<PodWish> wish_from(const CreatePod& input, const Seal& seal) {
   std::set<std::string> names{"main"};
   const auto further = input.containers.value_or(std::vector<ContainerInput>());
   if (further.size() + 1 > containers_max)
-    return invalid("containers", "at most " + std::to_string(containers_max - 1));
+    return invalid("containers", Detail::at_most, {{"limit", std::to_string(containers_max - 1)}});
   for (std::size_t i = 0; i < further.size(); ++i) {
     const auto at = "containers[" + std::to_string(i) + "]";
     ContainerWish container;
@@ -184,9 +186,8 @@ Result<PodWish> wish_from(const CreatePod& input, const Seal& seal) {
     if (container.name.empty() || container.name.size() > 40 ||
         container.name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") != std::string::npos ||
         container.name.front() == '-' || container.name.back() == '-')
-      return invalid(at + ".name", "lower-case letters, digits and '-', at most 40");
-    if (!names.insert(container.name).second)
-      return invalid(at + ".name", "\"" + container.name + "\" stands there twice");
+      return invalid(at + ".name", Detail::container_name);
+    if (!names.insert(container.name).second) return invalid(at + ".name", Detail::twice, {{"value", container.name}});
     container.image = further[i].imageName;
     TRY(parse_image_reference(container.image, at + ".imageName"));
     container.entrypoint = TRY(words(further[i].dockerEntrypoint, at + ".dockerEntrypoint"));
@@ -202,10 +203,10 @@ Result<PodWish> wish_from(const CreatePod& input, const Seal& seal) {
     wish.gpu_count = input.gpuCount.value_or(1);
     TRY(within("gpuCount", wish.gpu_count, 0, 64));
     wish.gpu_types = input.gpuTypeIds.value_or(std::vector<std::string>());
-    if (wish.gpu_types.size() > 50) return invalid("gpuTypeIds", "at most 50");
+    if (wish.gpu_types.size() > 50) return invalid("gpuTypeIds", Detail::at_most, {{"limit", "50"}});
     for (std::size_t i = 0; i < wish.gpu_types.size(); ++i)
       if (wish.gpu_types[i].empty() || wish.gpu_types[i].size() > 100)
-        return invalid("gpuTypeIds[" + std::to_string(i) + "]", "a GPU type such as \"NVIDIA A40\"");
+        return invalid("gpuTypeIds[" + std::to_string(i) + "]", Detail::gpu_type);
     wish.gpu_types_in_order = input.gpuTypePriority.value_or("") == "custom";
     wish.gpu_memory_gb_min = input.minGpuMemoryInGb.value_or(0);
     TRY(within("minGpuMemoryInGb", wish.gpu_memory_gb_min, 0, 2000));
@@ -218,8 +219,7 @@ Result<PodWish> wish_from(const CreatePod& input, const Seal& seal) {
       wish.memory_gb = static_cast<int>(*input.minRAMPerGPU * std::max(wish.gpu_count, 1));
     }
   } else if (input.gpuCount.value_or(0) > 1 || !input.gpuTypeIds.value_or(std::vector<std::string>()).empty()) {
-    return invalid(input.gpuTypeIds && !input.gpuTypeIds->empty() ? "gpuTypeIds" : "gpuCount",
-                   "a CPU pod has no GPUs; leave it out or use computeType GPU");
+    return invalid(input.gpuTypeIds && !input.gpuTypeIds->empty() ? "gpuTypeIds" : "gpuCount", Detail::cpu_pod_gpus);
   }
   if (!gpu || wish.gpu_count == 0) {
     if (input.vcpuCount) {
@@ -236,7 +236,7 @@ Result<PodWish> wish_from(const CreatePod& input, const Seal& seal) {
     wish.cuda_min = input.minCudaVersion;
   }
   wish.cuda_allowed = input.allowedCudaVersions.value_or(std::vector<std::string>());
-  if (wish.cuda_allowed.size() > 50) return invalid("allowedCudaVersions", "at most 50");
+  if (wish.cuda_allowed.size() > 50) return invalid("allowedCudaVersions", Detail::at_most, {{"limit", "50"}});
   for (std::size_t i = 0; i < wish.cuda_allowed.size(); ++i)
     TRY(check_cuda(wish.cuda_allowed[i], "allowedCudaVersions[" + std::to_string(i) + "]"));
 
@@ -253,6 +253,30 @@ Result<PodWish> wish_from(const CreatePod& input, const Seal& seal) {
   if (input.ports) wish.ports = TRY(checked_ports(*input.ports));
   if (input.restartPolicy) wish.restart = TRY(restart_policy(*input.restartPolicy));
   wish.locked = input.locked.value_or(false);
+  return wish;
+}
+
+Result<PodWish> wish_from(CreatePod input, const MachineType& type, const Seal& seal) {
+  const std::string compute = type.gpu_count > 0 ? "GPU" : "CPU";
+  if (input.computeType && *input.computeType != compute)
+    return invalid("computeType", Detail::one_of, {{"choices", compute}});
+  for (const auto& [given, field] : {std::pair{input.gpuTypeIds && !input.gpuTypeIds->empty(), "gpuTypeIds"},
+                                     {input.gpuCount.has_value(), "gpuCount"},
+                                     {input.minGpuMemoryInGb.has_value(), "minGpuMemoryInGb"},
+                                     {input.minVCPUPerGPU.has_value(), "minVCPUPerGPU"},
+                                     {input.minRAMPerGPU.has_value(), "minRAMPerGPU"},
+                                     {input.vcpuCount.has_value(), "vcpuCount"},
+                                     {input.memoryInGb.has_value(), "memoryInGb"}})
+    if (given) return invalid(field, Detail::brought_by_machine_type);
+  input.computeType = compute;
+  if (type.gpu_count > 0) {
+    input.gpuCount = type.gpu_count;
+    if (!type.gpu_type.empty()) input.gpuTypeIds = std::vector{type.gpu_type};
+  }
+  auto wish = TRY(wish_from(input, seal));
+  wish.vcpus = type.vcpus;
+  wish.memory_gb = type.memory_gb;
+  wish.machine_type = type.name;
   return wish;
 }
 
@@ -280,8 +304,7 @@ Result<WishChange> changed(const PodWish& before, const UpdatePod& input) {
   if (input.volumeInGb) {
     TRY(within("volumeInGb", *input.volumeInGb, 0, disk_gb_max));
     if (*input.volumeInGb < before.volume_gb)
-      return invalid("volumeInGb",
-                     "a volume may grow but not shrink; it has " + std::to_string(before.volume_gb) + " GB");
+      return invalid("volumeInGb", Detail::volume_shrinks, {{"size", std::to_string(before.volume_gb)}});
     wish.volume_gb = *input.volumeInGb;
   }
   if (input.volumeMountPath) {

@@ -12,6 +12,7 @@
 #include "base/result.hpp"
 #include "link/messages.hpp"
 #include "pods/pod_input.hpp"
+#include "quotas/quota.hpp"
 #include "scheduler/placement.hpp"
 
 namespace gyre {
@@ -43,16 +44,21 @@ struct PodWish {
   std::vector<std::string> cuda_allowed;
   std::string cloud_type = "SECURE";
   bool locked = false;
+  std::string machine_type;  // its name when the pod was made; empty for none
 };
 BOOST_DESCRIBE_STRUCT(PodWish, (),
                       (containers, ports, gpu_count, gpu_types, gpu_types_in_order, gpu_memory_gb_min, vcpus, memory_gb,
                        container_disk_gb, volume_gb, volume_path, shm_gb, restart, cuda_min, cuda_allowed, cloud_type,
-                       locked))
+                       locked, machine_type))
 
 using Seal = std::function<std::string(const std::string& plain)>;
 
 // Checks every field of the input; the first wrong one is named. `seal` encrypts a registry password.
 Result<PodWish> wish_from(const CreatePod& input, const Seal& seal);
+
+// The same for a pod of a machine type, which brings GPUs, vCPUs and memory: fields that would say otherwise are
+// refused.
+Result<PodWish> wish_from(CreatePod input, const MachineType& type, const Seal& seal);
 
 // The wish after an update: absent fields stay, volumes only grow. `resets`: what runs must be made anew to have it.
 struct WishChange {

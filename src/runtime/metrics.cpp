@@ -34,6 +34,7 @@ struct Metrics::Impl {
     std::string help;
     prometheus::MetricType type = prometheus::MetricType::Gauge;
     std::vector<Watched> members;
+    std::vector<std::function<Labelled()>> groups;
   };
 
   // The registry looks families up by walking all of them; a request should not.
@@ -86,6 +87,13 @@ void Metrics::gauge(const std::string& name, const std::string& help, const Labe
   impl_->watch(name, help, prometheus::MetricType::Gauge, {labels, std::move(read)});
 }
 
+void Metrics::gauges(const std::string& name, const std::string& help, std::function<Labelled()> read) {
+  const std::lock_guard lock(impl_->mutex);
+  auto& family = impl_->watched[name];
+  family.help = help;
+  family.groups.push_back(std::move(read));
+}
+
 void Metrics::watched_counter(const std::string& name, const std::string& help, const Labels& labels,
                               std::function<double()> read) {
   impl_->watch(name, help, prometheus::MetricType::Counter, {labels, std::move(read)});
@@ -102,6 +110,12 @@ std::string Metrics::text() const {
         (from.type == prometheus::MetricType::Gauge ? metric.gauge.value : metric.counter.value) = member.read();
         family.metric.push_back(std::move(metric));
       }
+      for (const auto& group : from.groups)
+        for (const auto& [labels, value] : group()) {
+          auto metric = labelled(labels);
+          metric.gauge.value = value;
+          family.metric.push_back(std::move(metric));
+        }
       families.push_back(std::move(family));
     }
   }

@@ -50,6 +50,9 @@ class Metrics {
 
   // Numbers that live elsewhere: `read` is called by `text`, on its thread, and must stay callable until then.
   void gauge(const std::string& name, const std::string& help, const Labels& labels, std::function<double()> read);
+  // The same where the values of the labels are only known when it is read (the GPU types there are).
+  using Labelled = std::vector<std::pair<Labels, double>>;
+  void gauges(const std::string& name, const std::string& help, std::function<Labelled()> read);
   void watched_counter(const std::string& name, const std::string& help, const Labels& labels,
                        std::function<double()> read);
 

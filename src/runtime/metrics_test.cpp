@@ -25,7 +25,14 @@ TEST(Metrics, ArePrintedAsPrometheusReadsThem) {
   metrics.gauge("gyre_level", "A level.", {}, [] { return 7.0; });
   metrics.watched_counter("gyre_seen_total", "Seen elsewhere.", {}, [] { return 9.0; });
 
+  metrics.gauges("gyre_lengths", "Of queues.", [] {
+    return Metrics::Labelled{{{{"pool", "A"}}, 3.0}, {{{"pool", "B"}}, 0.0}};
+  });
+
   const auto text = metrics.text();
+  EXPECT_TRUE(has_line(text, "# TYPE gyre_lengths gauge"));
+  EXPECT_TRUE(has_line(text, R"(gyre_lengths{pool="A"} 3)"));
+  EXPECT_TRUE(has_line(text, R"(gyre_lengths{pool="B"} 0)"));
   EXPECT_TRUE(has_line(text, "# HELP gyre_things_total Things."));
   EXPECT_TRUE(has_line(text, "# TYPE gyre_things_total counter"));
   EXPECT_TRUE(has_line(text, R"(gyre_things_total{kind="a\"b"} 2)"));

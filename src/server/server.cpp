@@ -4,10 +4,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <arpa/inet.h>
-#include <netdb.h>
-#include <sys/socket.h>
-
 #include <boost/json.hpp>
 #include <filesystem>
 
@@ -15,6 +11,7 @@
 #include "accounts/account_service.hpp"
 #include "agent/host_facts.hpp"
 #include "base/files.hpp"
+#include "base/free_port.hpp"
 #include "base/log.hpp"
 #include "base/secrets.hpp"
 #include "events/event_feed.hpp"
@@ -28,6 +25,7 @@
 #include "link/grpc_server.hpp"
 #include "pods/pod_routes.hpp"
 #include "pods/pod_service.hpp"
+#include "quotas/quota_routes.hpp"
 #include "runtime/asio_runtime.hpp"
 #include "runtime/metrics.hpp"
 #include "runtime/os_random.hpp"
@@ -86,15 +84,8 @@ Result<HostPort> agents_address(const std::string& listen) {
   auto out = parse_host_port(listen);
   if (!out) return fail(Reason::cannot_listen, {{"address", listen}, {"detail", "expected HOST:PORT"}});
   if (out->port != 0) return *out;
-  const int probe = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  socklen_t size = sizeof address;
-  const bool found = probe >= 0 && ::bind(probe, reinterpret_cast<sockaddr*>(&address), size) == 0 &&
-                     ::getsockname(probe, reinterpret_cast<sockaddr*>(&address), &size) == 0;
-  if (probe >= 0) ::close(probe);
-  if (!found) return fail(Reason::cannot_listen, {{"address", listen}, {"detail", std::strerror(errno)}});
-  out->port = ntohs(address.sin_port);
+  out->port = lasting_free_port("0.0.0.0");
+  if (out->port == 0) return fail(Reason::cannot_listen, {{"address", listen}, {"detail", "no port is free"}});
   return *out;
 }
 
@@ -176,7 +167,8 @@ class Server {
         feed_(core_, events_, EventFeedSettings{.kept_for = config_.events_kept}),
         link_(core_, authority_, link_config(), admission()),
         hosts_(core_, events_, link_, fleet_config()),
-        pods_(core_, events_, hosts_, link_, pod_config()),
+        quotas_(core_, events_),
+        pods_(core_, events_, hosts_, quotas_, link_, pod_config()),
         router_(core_, [this](const http::Request& request) { return accounts_.authenticate(request); }) {
     hosts_.set_listener(pods_);
     watch_everything();
@@ -255,6 +247,7 @@ class Server {
     router_.add(event_routes(feed_));
     router_.add(host_routes(hosts_, unknown, public_url(), authority_.certificate_pem(), agents_addresses_));
     router_.add(gpu_routes(hosts_));
+    router_.add(quota_routes(quotas_, unknown));
     router_.add(pod_routes(pods_, hosts_, events_, unknown));
     router_.add(system_routes({router_, metrics_, [this] { return !closing_; }}));
     router_.add(landing_routes());
@@ -398,6 +391,13 @@ class Server {
     };
     out.revoke_keys = [this](const PodId& pod) { accounts_.revoke_pod_keys(pod); };
     out.seal = [this](const std::string& plain) { return seal(key_, runtime_.random().bytes(24), plain); };
+    const auto seconds = metrics_.histogram("gyre_placement_seconds", "How long one look at the placement queue took.",
+                                            {0.0001, 0.001, 0.005, 0.02, 0.1, 0.5, 2});
+    out.around_placement = [seconds](const std::function<void()>& pass) {
+      const auto began = std::chrono::steady_clock::now();
+      pass();
+      seconds.observe(std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count());
+    };
     out.unseal = [this](const std::string& sealed) { return unseal(key_, sealed).value_or(""); };
     return out;
   }
@@ -414,6 +414,30 @@ class Server {
     watch_process(metrics_);
     metrics_.gauge("gyre_agents_connected", "Agents whose stream is open.", {},
                    [this] { return static_cast<double>(link_.counters().connected); });
+    metrics_.gauges("gyre_pods", "Pods by state; deleted ones are not counted.", [this] {
+      Metrics::Labelled out;
+      boost::mp11::mp_for_each<boost::describe::describe_enumerators<PodState>>([&](auto d) {
+        if (d.value != PodState::registered && d.value != PodState::deleted)
+          out.push_back({{{"state", d.name}}, static_cast<double>(pods_.pods_in(d.value))});
+      });
+      return out;
+    });
+    metrics_.gauges("gyre_placement_queue", "Pods that wait for a host, by the pool they wait in.", [this] {
+      Metrics::Labelled out;
+      for (const auto& [pool, length] : pods_.queue_lengths())
+        out.push_back({{{"pool", pool}}, static_cast<double>(length)});
+      return out;
+    });
+    metrics_.gauges("gyre_hosts", "Hosts by state, and whether they report.", [this] {
+      std::map<Metrics::Labels, double> count;
+      boost::mp11::mp_for_each<boost::describe::describe_enumerators<HostState>>([&](auto d) {
+        if (d.value == HostState::retired) return;
+        for (const char* online : {"true", "false"}) count[{{"state", d.name}, {"online", online}}] = 0;
+      });
+      for (const auto& host : hosts_.store().list(false))
+        ++count[{{"state", std::string(enum_text(host.state))}, {"online", host.online ? "true" : "false"}}];
+      return Metrics::Labelled(count.begin(), count.end());
+    });
     metrics_.gauge("gyre_event_readers", "Open event streams.", {},
                    [this] { return static_cast<double>(feed_.readers()); });
   }
@@ -438,6 +462,7 @@ class Server {
   EventFeed feed_;
   link::GrpcServer link_;
   HostService hosts_;
+  QuotaService quotas_;
   PodService pods_;
   http::Router router_;
   std::unique_ptr<http::Server> http_;

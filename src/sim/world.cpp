@@ -11,6 +11,7 @@
 #include "fleet/gpu_routes.hpp"
 #include "fleet/host_routes.hpp"
 #include "pods/pod_routes.hpp"
+#include "quotas/quota_routes.hpp"
 
 namespace gyre::sim {
 namespace {
@@ -92,9 +93,11 @@ struct World::Server {
         link(in),
         hosts(core, events, link, fleet_config()),
         accounts(core, {.password_cost = {.passes = 1, .memory_bytes = 8192}}),
-        pods(core, events, hosts, link, pod_config()),
+        quotas(core, events),
+        pods(core, events, hosts, quotas, link, pod_config()),
         router(core, [this](const http::Request& request) { return accounts.authenticate(request); }) {
     router.add(pod_routes(pods, hosts, events, json::UnknownKeys::refuse));
+    router.add(quota_routes(quotas, json::UnknownKeys::refuse));
     router.add(host_routes(hosts, json::UnknownKeys::refuse, "http://sim", "CA", {"sim:1"}));
     router.add(gpu_routes(hosts));
     router.add(account_routes(accounts));
@@ -127,6 +130,7 @@ struct World::Server {
   ServerEnd link;
   HostService hosts;
   AccountService accounts;
+  QuotaService quotas;
   PodService pods;
   http::Router router;
   Alive alive;

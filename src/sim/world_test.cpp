@@ -70,6 +70,58 @@ TEST_F(WorldTest, TheListOfGpusSaysWhatIsFreeAndMostOnOneHost) {
   EXPECT_EQ(gpus().at("total").as_int64(), total);
 }
 
+TEST_F(WorldTest, GrowingADiskOrAVolumeAsksWhetherTheHostHasRoom) {
+  image("team/train:1");
+  world.add_host("h1", {.disk_bytes = 200'000'000'000});
+  const auto id = create(R"({"imageName":"team/train:1","containerDiskInGb":50,"volumeInGb":20})");
+  const auto other = create(R"({"imageName":"team/train:1","containerDiskInGb":50,"volumeInGb":20})");
+  world.run_for(20s);
+  ASSERT_EQ(status(id), "running");
+  ASSERT_EQ(status(other), "running");
+  const auto patch = [&](const std::string& body) { return world.call(Method::patch, "/v1/pods/" + id, body); };
+
+  const auto refused = patch(R"({"volumeInGb":81})");
+  EXPECT_EQ(refused.status, 409) << refused.body;
+  EXPECT_EQ(text(json_of(refused), "code"), "no_room_on_host");
+  EXPECT_NE(text(json_of(refused), "detail").find("60 GB of disk are free, 61 GB are needed"), std::string::npos)
+      << refused.body;
+  EXPECT_EQ(patch(R"({"containerDiskInGb":80,"volumeInGb":51})").status, 409) << "both together";
+  EXPECT_EQ(pod(id).at("volumeInGb"), 20) << "a refused change changes nothing";
+  EXPECT_EQ(patch(R"({"containerDiskInGb":80,"volumeInGb":50})").status, 200);
+  world.run_for(20s);
+  EXPECT_EQ(status(id), "running");
+  EXPECT_EQ(patch(R"({"containerDiskInGb":81})").status, 409) << "what was taken is taken";
+  EXPECT_EQ(patch(R"({"containerDiskInGb":30})").status, 200) << "less always fits";
+
+  // A stopped pod holds its volume alone: its disk is asked for when it starts.
+  verb(id, "stop");
+  world.run_for(20s);
+  EXPECT_EQ(patch(R"({"containerDiskInGb":5000})").status, 200);
+  EXPECT_EQ(patch(R"({"volumeInGb":5000})").status, 409);
+  EXPECT_EQ(verb(id, "start"), 409);
+}
+
+TEST_F(WorldTest, QuotaIsUsedInExactlyTheStatesThatTheTableOfPodsCounts) {
+  image("team/train:1");
+  const auto id = create(R"({"imageName":"team/train:1"})");
+  world.in_task([&] {
+    PodStore store(world.database());
+    auto before = store.find(PodId(id)).value();
+    before.machine_type = MachineTypeId("t");
+    before.id = PodId("counted");
+    store.insert(before);
+    boost::mp11::mp_for_each<boost::describe::describe_enumerators<PodState>>([&](auto d) {
+      auto now = store.find(PodId("counted")).value();
+      now.state = d.value;
+      store.update(now);
+      EXPECT_EQ(store.machine_type_uses(MachineTypeId("t")), uses_quota(d.value) ? 1 : 0) << d.name;
+      EXPECT_EQ(store.machine_type_uses(now.workspace, MachineTypeId("t")), uses_quota(d.value) ? 1 : 0) << d.name;
+      EXPECT_EQ(store.machine_type_uses(WorkspaceId("elsewhere"), MachineTypeId("t")), 0);
+    });
+    world.database().exec("DELETE FROM pods WHERE id='counted'");
+  });
+}
+
 TEST_F(WorldTest, ACreatedPodRunsOnAHostThatFits) {
   image("team/train:1");
   world.add_host("h1");

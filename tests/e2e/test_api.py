@@ -2,6 +2,8 @@
 
 import concurrent.futures
 import hashlib
+import json
+import re
 import secrets
 import sqlite3
 import time
@@ -31,6 +33,25 @@ def test_a_wrong_field_is_named(api, body, field):
     assert answer.headers["Content-Type"].startswith("application/problem+json")
     assert problem["field"] == field and field.split("[")[0] in problem["detail"]
     assert problem["requestId"] and problem["error"] and problem["message"] and problem["fix"]
+
+
+@pytest.mark.parametrize("call", [
+    lambda api, **more: api.call("POST", "/v1/pods", json={"imageName": image("hello"), "ports": ["x"]}, **more),
+    lambda api, **more: api.call("POST", "/v1/pods", json={"imageName": image("hello"), "gpuCount": "two"}, **more),
+    lambda api, **more: api.call("POST", "/v1/pods", json={"imageName": "UPPER:1"}, **more),
+    lambda api, **more: api.call("POST", "/v1/pods", json={"imageName": "a:1", "env": {"1A": "x"}}, **more),
+    lambda api, **more: api.call("POST", "/v1/pods", json={"imageName": "a:1", "dockerArgs": "'open"}, **more),
+    lambda api, **more: api.call("POST", "/v1/pods", data="{", **more),
+    lambda api, **more: api.call("GET", "/v1/pods?limit=0", **more),
+    lambda api, **more: api.call("GET", "/v1/pods?sort=size", **more),
+    lambda api, **more: api.call("GET", "/v1/pods?name=%zz", **more),
+], ids=["ports", "integer", "image", "variable", "quote", "json", "page", "sort", "query"])
+def test_a_korean_reader_meets_no_english_words(api, call):
+    said = {language: call(api, headers={"Accept-Language": language}).json() for language in ("ko", "en")}
+    assert said["ko"]["code"] == said["en"]["code"]
+    assert said["en"]["args"]["detail"] not in json.dumps(said["ko"], ensure_ascii=False)
+    assert re.search("[가-힣]", said["ko"]["args"]["detail"]), said["ko"]
+    assert not [name for name in said["ko"]["args"] if ":" in name]
 
 
 def test_what_is_not_json_is_said_to_be_so(api):
@@ -160,6 +181,10 @@ def test_system_routes_answer_without_a_key(gyre):
     assert requests.get(url + "/readyz", timeout=10).status_code == 200
     metrics = requests.get(url + "/metrics", timeout=10)
     assert metrics.status_code == 200 and "gyre_" in metrics.text
+    for line in ('gyre_pods{state="running"} ', 'gyre_pods{state="queued"} ', 'gyre_hosts{online="true",state="listed"} 1',
+                 'gyre_placement_queue{pool="NVIDIA A40"} ', 'gyre_placement_queue{pool="CPU"} ',
+                 'gyre_placement_seconds_count '):
+        assert "\n" + line in metrics.text, metrics.text
     document = requests.get(url + "/openapi.json", timeout=10).json()
     assert document["openapi"].startswith("3.1")
     for path in ("/v1/pods", "/v1/pods/{id}", "/v1/hosts", "/v1/events", "/v1/auth/one-time", "/v1/apikeys"):
