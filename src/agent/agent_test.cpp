@@ -150,7 +150,8 @@ TEST_F(AgentTest, AnAmdGpuIsGivenByItsDeviceFilesAndNoOtherCards) {
   second.spec.gpus = {"AMD-1"};
   say(second);
   run_for(10s);
-  EXPECT_FALSE(container("p4"));
+  EXPECT_TRUE(containers_of("p4").empty());
+  EXPECT_EQ(pod("p4").reason, Reason::gpu_still_held);
 }
 
 TEST_F(AgentTest, NothingIsDoneBeforeTheEngineWasListed) {

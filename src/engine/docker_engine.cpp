@@ -4,6 +4,8 @@
 // aggregate, no capturing lambda and no `?:` in this file (docs/architecture.md).
 #include "engine/docker_engine.hpp"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -698,6 +700,17 @@ class DockerEngine final : public Engine {
     co_return fail(refused(reply));
   }
 
+  // "video" and "render" have another number on every distribution: those of this host's files are what counts.
+  static std::vector<unsigned> groups_of(const std::vector<std::string>& device_files) {
+    std::vector<unsigned> out;
+    for (const auto& path : device_files) {
+      struct stat facts {};
+      if (::stat(path.c_str(), &facts) != 0 || facts.st_gid == 0) continue;
+      if (std::find(out.begin(), out.end(), facts.st_gid) == out.end()) out.push_back(facts.st_gid);
+    }
+    return out;
+  }
+
   Co<Result<std::string>> do_create(ContainerSpec spec) {
     const auto asked_for = spec.image;
     const auto image_path = image_name(spec.image);
@@ -725,8 +738,9 @@ class DockerEngine final : public Engine {
       if (program_is_given && !argv.empty()) own_command = argv.front();
     }
     const auto peer = co_await known_peer();
+    const auto groups = groups_of(spec.devices);
     const auto made = co_await post("/containers/create?name=" + percent_encoded(spec.name),
-                                    container_body(spec, peer, argv), change_limit);
+                                    container_body(spec, peer, argv, groups), change_limit);
     if (made.ok()) {
       const auto id = read_id(made.body);
       if (id.empty()) co_return fail(refused(made));

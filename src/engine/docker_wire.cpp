@@ -219,7 +219,8 @@ std::string registry_auth(const RegistryLogin& login, const std::string& registr
   return out;
 }
 
-std::string container_body(const ContainerSpec& spec, const Peer& peer, const std::vector<std::string>& argv) {
+std::string container_body(const ContainerSpec& spec, const Peer& peer, const std::vector<std::string>& argv,
+                           const std::vector<unsigned>& groups) {
   json::object host{
       {"Privileged", false},
       {"CapDrop", json::array{"ALL"}},
@@ -301,6 +302,11 @@ std::string container_body(const ContainerSpec& spec, const Peer& peer, const st
     }
   }
   if (!devices.empty()) host["Devices"] = std::move(devices);
+  if (!groups.empty()) {
+    json::array names;
+    for (const auto group : groups) names.emplace_back(std::to_string(group));
+    host["GroupAdd"] = std::move(names);
+  }
   json::array environment;
   for (const auto& [name, value] : env) environment.emplace_back(name + "=" + value);
 

@@ -34,7 +34,9 @@ std::string registry_auth(const RegistryLogin& login, const std::string& registr
 
 // The body of POST /containers/create, with all of the hardening. `argv`, when not empty, is the whole command line
 // (entrypoint and command) to be run instead of the image's own.
-std::string container_body(const ContainerSpec& spec, const Peer& peer, const std::vector<std::string>& argv);
+// `groups`: of the device files it is given, by number; without them only root could open those.
+std::string container_body(const ContainerSpec& spec, const Peer& peer, const std::vector<std::string>& argv,
+                           const std::vector<unsigned>& groups = {});
 // For Docker's API, or for Podman's own: its compatible one leaves networks open to each other.
 std::string network_body(const std::string& name, const std::string& bridge, const Labels& labels, const Peer& peer);
 std::string volume_body(const std::string& name, const Labels& labels);

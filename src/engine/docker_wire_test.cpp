@@ -73,6 +73,9 @@ TEST(DockerWire, DeviceFilesAreGivenToReadAndWriteAndNothingIsAskedOfNvidia) {
     EXPECT_EQ(environment_of(body), (std::vector<std::string>{"NVIDIA_VISIBLE_DEVICES=void"}));
   }
   EXPECT_FALSE(body_of({.image = "x"}).at("HostConfig").as_object().contains("Devices"));
+  EXPECT_FALSE(body_of(spec).at("HostConfig").as_object().contains("GroupAdd"));
+  const auto with_groups = json::parse(container_body(spec, {}, {}, {44, 109}));
+  EXPECT_EQ(json::serialize(with_groups.at("HostConfig").at("GroupAdd")), R"(["44","109"])");
 }
 
 TEST(DockerWire, PortsAndTheHostnameBelongToWhoOwnsTheNetwork) {

@@ -75,7 +75,10 @@ struct RequestParser::Impl final : beast::basic_parser<true> {
       return;
     }
     request.method = *known;
-    if (auto readable = set_target(request, raw); !readable) return fail(std::move(readable).error(), code);
+    if (auto readable = set_target(request, raw); !readable) {
+      held = std::move(readable).error();  // said once the headers have told in which language
+      return;
+    }
     if (request.query.items().empty()) return;
     // From the decoded query, so that a key is hidden however its name was spelt.
     auto shown = request.query;
@@ -97,8 +100,9 @@ struct RequestParser::Impl final : beast::basic_parser<true> {
   }
 
   void on_header_impl(ErrorCode& code) override {
-    if (http11 && hosts == 0) return fail(bad_request(Detail::http_no_host), code);
     request.language = preferred_language(request.headers.get("accept-language"));
+    if (held) return fail(std::move(*held), code);
+    if (http11 && hosts == 0) return fail(bad_request(Detail::http_no_host), code);
     wants_keep_alive = basic_parser::keep_alive();
     state = State::body;
   }
@@ -135,6 +139,7 @@ struct RequestParser::Impl final : beast::basic_parser<true> {
   Request request;
   State state = State::head;
   Error error;
+  std::optional<Error> held;
   std::string method, log_target;
   std::size_t head_bytes = 0;
   int hosts = 0;

@@ -46,6 +46,20 @@ def eventually(check, timeout=30, every=0.1, what="it"):
         time.sleep(every)
 
 
+def lasting_ports(count):
+    """Ports that no outgoing connection takes while their owner restarts: outside the kernel's own range."""
+    with open("/proc/sys/net/ipv4/ip_local_port_range") as limits:
+        first, last = map(int, limits.read().split())
+    found = []
+    for port in [*range(12000 + os.getpid() % 5000, first), *range(last + 1, 65536)]:
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("0.0.0.0", port))
+            found.append(port)
+        if len(found) == count:
+            return found
+    raise AssertionError("too few ports are free")
+
+
 class UnixConnection(http.client.HTTPConnection):
     def __init__(self, path):
         super().__init__("engine", timeout=60)
@@ -230,7 +244,7 @@ class Gyre:
 
     def up(self, *more, expect=EXIT_OK):
         arguments = ["up", "--data", self.data, "--detach", "-o", "json"]
-        if not self.said:
+        if not self.said and not (self.data / "gyre.yaml").exists():
             arguments += ["--listen", "127.0.0.1:0"]
         if self.simulate:
             arguments += ["--simulate-gpus", self.simulate]

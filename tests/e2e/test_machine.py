@@ -11,23 +11,8 @@ import threading
 import pytest
 import requests
 
-from gyre import ROOT, BINARY, Docker, Gyre, eventually, image
+from gyre import ROOT, BINARY, Docker, Gyre, eventually, image, lasting_ports
 from test_survival import identity
-
-
-def lasting_port():
-    """A port that no outgoing connection takes while its owner restarts: outside the kernel's own range."""
-    with open("/proc/sys/net/ipv4/ip_local_port_range") as limits:
-        first, last = map(int, limits.read().split())
-    below = [port for port in range(12000 + os.getpid() % 5000, first)] or range(last + 1, 65536)
-    for port in below:
-        with socket.socket() as probe:
-            try:
-                probe.bind(("0.0.0.0", port))
-            except OSError:
-                continue
-        return port
-    raise AssertionError("no port is free")
 
 
 def run(*command, **more):
@@ -69,9 +54,9 @@ def configured(made, text):
 
 def test_a_pod_outlives_a_server_whose_state_is_in_postgresql(engine, docker, tmp_path, postgres):
     made = Gyre(tmp_path, engine=engine)
-    configured(made, f'listen: ["127.0.0.1:{lasting_port()}"]\nagents: {{listen: "127.0.0.1:0"}}\n'
+    port, agents = lasting_ports(2)
+    configured(made, f'listen: ["127.0.0.1:{port}"]\nagents: {{listen: "127.0.0.1:{agents}"}}\n'
                      f'database: "{postgres}"\n')
-    made.said = {}
     try:
         made.up()
         assert not (made.data / "gyre.db").exists()
@@ -154,12 +139,11 @@ def serial_of(port, authorities):
 def test_the_api_has_a_certificate_of_its_own_and_takes_a_new_one_without_a_restart(engine, tmp_path, authority):
     folder, issue = authority
     issue(1001)
-    port = lasting_port()
+    port, agents = lasting_ports(2)
     made = Gyre(tmp_path, engine=engine)
     configured(made, f'listen: ["127.0.0.1:{port}"]\npublic_url: "https://localhost:{port}"\n'
-                     f'agents: {{listen: "127.0.0.1:0"}}\n'
+                     f'agents: {{listen: "127.0.0.1:{agents}"}}\n'
                      f'tls: {{certificate: "{folder}/server.crt", key: "{folder}/server.key"}}\n')
-    made.said = {}
     trusted = {"SSL_CERT_FILE": str(folder / "ca.crt")}
     made.environment = lambda **more: Gyre.environment(made, **(trusted | more))
     try:
@@ -244,13 +228,11 @@ class Neighbour:
 
 def test_a_pod_reaches_the_api_of_its_own_host_and_nothing_else_there(engine, docker, tmp_path):
     made = Gyre(tmp_path, engine=engine)
-    configured(made, f'listen: ["0.0.0.0:{lasting_port()}"]\nagents: {{listen: "0.0.0.0:{lasting_port() + 1}"}}\n')
-    made.said = {}
+    api_port, agents_port = lasting_ports(2)
+    configured(made, f'listen: ["0.0.0.0:{api_port}"]\nagents: {{listen: "0.0.0.0:{agents_port}"}}\n')
     try:
         with Neighbour() as neighbour:
             made.up()
-            api_port = int(made.said["url"].rsplit(":", 1)[1])
-            agents_port = int(re.search(r'agents.*?:(\d+)"', (made.data / "gyre.yaml").read_text()).group(1))
             tries = "gateway=$(ip route | awk '/default/ {print $3}'); for port in %d %d %d; do echo \"port $port: " \
                     "$(timeout 5 wget -qO- http://$gateway:$port/healthz 2>&1 | head -c 200 | tr '\\n' ' ')\"; done; " \
                     "echo done; sleep 1000" % (api_port, agents_port, neighbour.port)
