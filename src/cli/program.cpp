@@ -8,11 +8,13 @@
 
 #include "base/secrets.hpp"
 #include "cli/agent_command.hpp"
+#include "cli/backup_command.hpp"
 #include "cli/commands.hpp"
 #include "cli/completion.hpp"
 #include "cli/context.hpp"
 #include "cli/http_api.hpp"
 #include "cli/server_command.hpp"
+#include "cli/top_command.hpp"
 #include "cli/up.hpp"
 #include "runtime/os_random.hpp"
 
@@ -74,6 +76,9 @@ struct Parsed {
   AgentJoinFlags join;
   AgentRunFlags agent;
   ServerFlags server_flags;
+  BackupFlags backup;
+  std::string range;
+  bool once = false;
   std::map<std::string, std::vector<std::string>> settings;  // key -> what its flag said
 };
 
@@ -180,6 +185,23 @@ class Program {
     down_command->add_option("--data", parsed_.down.data, "as given to gyre up");
     down_command->add_flag("--stop-pods", parsed_.down.stop_pods, "stop all pods first, and wait for them");
     when(down_command, [this] { return down(terminal_, parsed_.down, catch_interrupts()); });
+
+    auto& backup = parsed_.backup;
+    const auto of_server = [&](CLI::App* command) {
+      command->add_option("file", backup.file, "the backup file")->required();
+      command->add_option("--data", backup.data, "the server's data directory, as given to gyre up or gyre server");
+      command->add_option("--config", backup.config, "the server's configuration; also GYRE_CONFIG")
+          ->envname("GYRE_CONFIG");
+    };
+    auto* backup_app = app_.add_subcommand("backup", "the whole installation in one file, while it runs");
+    of_server(backup_app);
+    backup_app->add_flag("--metrics", backup.metrics, "what was measured, too");
+    when(backup_app, [this] { return backup_command(terminal_, parsed_.backup, environment_); });
+    auto* restore_app =
+        app_.add_subcommand("restore", "bring an installation back from a backup; the server must be stopped");
+    of_server(restore_app);
+    restore_app->add_flag("--replace", backup.replace, "also where an installation is; its files are set aside");
+    when(restore_app, [this] { return restore_command(terminal_, parsed_.backup, environment_); });
   }
 
   void add_wait(CLI::App* command) {
@@ -191,7 +213,7 @@ class Program {
 
   void describe_pods() {
     auto* pod = app_.add_subcommand(
-        "pod", "containers with GPUs: create, list, get, logs, stop, start, restart, reset, delete");
+        "pod", "containers with GPUs: create, list, get, logs, top, stop, start, restart, reset, delete");
     pod->require_subcommand(1);
     describe_create(pod->add_subcommand("create", "make a pod and start it"));
 
@@ -234,6 +256,12 @@ class Program {
     verb("stop", "stop it; its volume is kept, its container disk is not", PodVerb::stop);
     verb("restart", "stop and start it", PodVerb::restart);
     verb("reset", "start it anew from its image", PodVerb::reset);
+
+    auto* top = pod->add_subcommand("top", "what pods use: CPU, memory, GPU, network, disk");
+    top->add_option("pod", parsed_.pod, "id or name; all that run when not given");
+    top->add_option("--range", parsed_.range, "mean, lowest and highest of the last time, as 1h or 7d");
+    top->add_flag("--once", parsed_.once, "do not refresh, on a terminal too");
+    ask(top, [this](Commands& c) { return pod_top(c, parsed_.pod, parsed_.range, parsed_.once); });
 
     auto* remove = pod->add_subcommand("delete", "delete pods with all that is theirs");
     remove->add_option("pod", parsed_.pods, "ids or names")->required();

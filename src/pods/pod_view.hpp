@@ -99,6 +99,7 @@ struct PodView {
   std::optional<std::string> hostName;
   std::string podHostId;
   bool simulated = false, healthy = false;
+  std::vector<ReasonView> warnings;
 };
 BOOST_DESCRIBE_STRUCT(PodView, (),
                       (id, name, image, imageName, desiredStatus, computeType, cloudType, costPerHr, adjustedCostPerHr,
@@ -107,7 +108,7 @@ BOOST_DESCRIBE_STRUCT(PodView, (),
                        dockerStartCmd, machineId, templateId, endpointId, networkVolumeId, consumerUserId,
                        containerRegistryAuthId, cpuFlavorId, lastStartedAt, lastStatusChange, machine, createdAt,
                        status, reason, progress, queue, containers, restartPolicy, generation, run, hostName, podHostId,
-                       simulated, healthy))
+                       simulated, healthy, warnings))
 json::Fields fields(const PodView*);
 
 struct DryRunView {

@@ -24,6 +24,8 @@
 #include "http/server.hpp"
 #include "link/authority.hpp"
 #include "link/grpc_server.hpp"
+#include "monitoring/metrics_routes.hpp"
+#include "monitoring/metrics_service.hpp"
 #include "pods/pod_routes.hpp"
 #include "pods/pod_service.hpp"
 #include "runtime/asio_runtime.hpp"
@@ -147,7 +149,7 @@ http::ServerOptions http_options(const Config& config) {
 class Server {
  public:
   Server(const ServerOptions& options, std::unique_ptr<db::Connection> database, link::Authority authority,
-         std::string key, const HostPort& agents)
+         std::string key, std::shared_ptr<MetricsStore> metrics_store, const HostPort& agents)
       : options_(options),
         config_(options.config),
         agents_(agents),
@@ -162,6 +164,7 @@ class Server {
         link_(core_, authority_, link_config(), admission()),
         hosts_(core_, events_, link_, fleet_config()),
         pods_(core_, events_, hosts_, link_, pod_config()),
+        monitoring_(core_, hosts_, pods_, link_, std::move(metrics_store)),
         router_(core_, [this](const http::Request& request) { return accounts_.authenticate(request); }) {
     hosts_.set_listener(pods_);
     watch_everything();
@@ -240,7 +243,9 @@ class Server {
     router_.add(event_routes(feed_));
     router_.add(host_routes(hosts_, unknown, public_url(), authority_.certificate_pem(), agents_addresses_));
     router_.add(pod_routes(pods_, hosts_, events_, unknown));
-    router_.add(system_routes({router_, metrics_, [this] { return !closing_; }}));
+    router_.add(metrics_routes(monitoring_, pods_, hosts_));
+    router_.add(
+        system_routes({router_, metrics_, [this] { return !closing_; }, [this] { return monitoring_.prometheus(); }}));
     router_.add(landing_routes());
   }
 
@@ -303,6 +308,7 @@ class Server {
     closing_ = true;
     log::info("server closing", {{"connections", std::to_string(http_ ? http_->connections() : 0)}});
     feed_.close_all();
+    monitoring_.close_all();
     if (!http_) return runtime_.stop();
     http_->drain(config_.drain_timeout, [this] { runtime_.post([this] { runtime_.stop(); }); });
   }
@@ -384,6 +390,10 @@ class Server {
     watch_process(metrics_);
     metrics_.gauge("gyre_agents_connected", "Agents whose stream is open.", {},
                    [this] { return static_cast<double>(link_.counters().connected); });
+    metrics_.watched_counter("gyre_measured_values_written_total", "Values of pods and GPUs written to their store.",
+                             {}, [this] { return static_cast<double>(monitoring_.counters().written); });
+    metrics_.watched_counter("gyre_measured_write_failures_total", "Writes to the store of values that failed.", {},
+                             [this] { return static_cast<double>(monitoring_.counters().failed_writes); });
     metrics_.gauge("gyre_event_readers", "Open event streams.", {},
                    [this] { return static_cast<double>(feed_.readers()); });
   }
@@ -408,6 +418,7 @@ class Server {
   link::GrpcServer link_;
   HostService hosts_;
   PodService pods_;
+  MonitoringService monitoring_;
   http::Router router_;
   std::unique_ptr<http::Server> http_;
 };
@@ -430,8 +441,9 @@ Result<> run_server(const ServerOptions& options) {
   auto authority = TRY(link::Authority::open(fs::path(config.data_dir) / "authority", now));
   OsRandom random;
   auto key = TRY(installation_key(fs::path(config.data_dir) / "secret.key", random));
+  std::shared_ptr<MetricsStore> metrics_store = TRY(MetricsStore::open(fs::path(config.data_dir) / "metrics.db"));
   const auto agents = TRY(agents_address(config.agents_listen));
-  Server server(options, std::move(database), std::move(authority), std::move(key), agents);
+  Server server(options, std::move(database), std::move(authority), std::move(key), std::move(metrics_store), agents);
   return server.run();
 }
 
