@@ -77,7 +77,10 @@ class Agent::Impl {
 
   void start(link::ServerLink& server, std::function<void()> retired);
   void connected();
-  void disconnected() { channels_.close_all(); }
+  void disconnected() {
+    channels_.close_all();
+    meter_.disconnected();
+  }
   void said(const link::ServerMessage& message);
 
  private:
@@ -109,6 +112,8 @@ class Agent::Impl {
     std::vector<link::PortFacts> ports_chosen;
     Pull pull;
     std::int64_t disk_used = 0;
+    bool disk_looked = false;
+    std::optional<std::int64_t> volume_used;
     bool accepts = false;  // every exposed port, when last tried
 
     bool wants_to_run() const {
@@ -141,6 +146,7 @@ class Agent::Impl {
   void on(const link::ChannelOpen& open) { channels_.open(open); }
   void on(const link::ChannelCredit& credit) { channels_.credit(credit); }
   void on(const link::ChannelClose& close) { channels_.close(close.channel); }
+  void on(const link::MetricsTaken& taken) { meter_.taken(taken.number); }
   std::int64_t generation_floor(const PodId& pod) const;
   bool accept(const link::PodOrder& order);
   void after_reboot(const std::string& boot_id);
@@ -181,12 +187,19 @@ class Agent::Impl {
   void settle_gpus(Pod& pod);
   std::optional<Error> take_gpus(Pod& pod);
   std::string holder_of(const std::string& gpu, const Pod& besides) const;
+  std::set<std::string> gpus_of(const Pod& pod) const;
 
   // ---- what is watched ----
   void check_health();
   void check_disks();
   void check_next_disk();
   void judge_disks();
+  void check_volumes();
+  void check_next_volume();
+  void sample_soon();
+  void sample();
+  void sample_next();
+  void sampled();
   void read_host(bool list_gpus);
   std::string probe_address(const link::PortFacts& port) const;
 
@@ -242,11 +255,19 @@ class Agent::Impl {
   std::deque<std::pair<PodId, std::string>> disks_to_check_;
   std::map<PodId, std::int64_t> disks_checked_;
   bool checking_disks_ = false;
+  std::deque<PodId> volumes_to_check_;
+  Duration volumes_began_{0}, volumes_rest_until_{0};
+
+  Meter meter_;
+  std::optional<Meter::Host> host_usage_;
+  bool sampling_ = false;
+  Meter::Look look_;  // under way
+  std::size_t look_next_ = 0;
 
   bool retiring_ = false, retired_told_ = false;
   std::optional<std::pair<std::vector<link::PodFacts>, std::string>> told_;  // pods, and all else that is news
 
-  Timer soon_, progress_soon_, report_timer_, resync_timer_, disk_timer_, health_timer_, engine_timer_;
+  Timer soon_, progress_soon_, report_timer_, resync_timer_, disk_timer_, health_timer_, engine_timer_, sample_timer_;
   LogChannels channels_;
   Alive alive_;
 };
@@ -268,6 +289,7 @@ Agent::Impl::Impl(Runtime& runtime, engine::Engine& engine, engine::GpuProbe& gp
       disk_timer_(runtime),
       health_timer_(runtime),
       engine_timer_(runtime),
+      sample_timer_(runtime),
       channels_(
           runtime, engine, [this](const link::LogRequest& request) { return log_source(request); },
           [this](link::AgentMessage message) { send(std::move(message)); }) {
@@ -316,6 +338,7 @@ void Agent::Impl::start(link::ServerLink& server, std::function<void()> retired)
   resync_timer_.repeat(config_.resync_every, [this] { look_at_all(); });
   disk_timer_.repeat(config_.disk_check_every, [this] { check_disks(); });
   health_timer_.start(config_.health_check_every, [this] { check_health(); });
+  sample_soon();
 }
 
 void Agent::Impl::connected() {
@@ -1197,6 +1220,7 @@ void Agent::Impl::check_health() {
 
 // One after another: an engine walks the whole layer to answer.
 void Agent::Impl::check_disks() {
+  check_volumes();
   if (checking_disks_ || !reachable_) return;
   disks_checked_.clear();
   for (const auto& [id, pod] : pods_)
@@ -1227,6 +1251,7 @@ void Agent::Impl::judge_disks() {
     if (found == pods_.end()) continue;
     auto& pod = *found->second;
     pod.disk_used = used;
+    pod.disk_looked = true;
     const auto limit = pod.order.spec.container_disk_bytes;
     if (engine_info_.container_disk_limit || limit <= 0 || used <= limit || !pod.wants_to_run() || !pod.main_runs())
       continue;
@@ -1238,27 +1263,124 @@ void Agent::Impl::judge_disks() {
   changed();
 }
 
+// Counting a volume's files costs what they are many: at most a twentieth of the time goes into it.
+void Agent::Impl::check_volumes() {
+  if (!volumes_to_check_.empty() || !reachable_ || runtime_.uptime() < volumes_rest_until_) return;
+  for (const auto& [id, pod] : pods_)
+    if (pod->order.spec.volume_bytes > 0 && pod->any_runs()) volumes_to_check_.push_back(id);
+  volumes_began_ = runtime_.uptime();
+  if (!volumes_to_check_.empty()) check_next_volume();
+}
+
+void Agent::Impl::check_next_volume() {
+  const auto id = volumes_to_check_.front();
+  engine_.volume_used(volume_name(id), alive_.guard([this, id](const Result<std::int64_t>& bytes) {
+    volumes_to_check_.pop_front();
+    if (const auto found = pods_.find(id); found != pods_.end())
+      found->second->volume_used = bytes ? std::optional(*bytes) : std::nullopt;
+    if (!volumes_to_check_.empty()) return check_next_volume();
+    const auto took = runtime_.uptime() - volumes_began_;
+    volumes_rest_until_ = runtime_.uptime() + 20 * took;
+    changed();
+  }));
+}
+
+// On the beat of the wall clock, so that each slot has the same number of samples.
+void Agent::Impl::sample_soon() {
+  const auto past = runtime_.now().time_since_epoch() % config_.sample_every;
+  sample_timer_.start(config_.sample_every - past, [this] {
+    sample();
+    sample_soon();
+  });
+}
+
+void Agent::Impl::sample() {
+  if (sampling_) return;  // the engine is slow: a gap is better than a queue
+  sampling_ = true;
+  look_ = {};
+  look_.at = runtime_.now();
+  look_next_ = 0;
+  if (reachable_)
+    for (const auto& [id, pod] : pods_) {
+      if (!pod->any_runs()) continue;
+      const auto vcpus = pod->order.spec.vcpus > 0 ? pod->order.spec.vcpus : config_.facts.cpus;
+      const auto* main = pod->main();  // the first: the network is its
+      const auto add = [&](const Container& container) {
+        if (container.state == ContainerState::running)
+          look_.containers.push_back(
+              {id, label_of(container, label::container), container.id, vcpus, Duration(0), std::nullopt});
+      };
+      if (main) add(*main);
+      for (const auto& container : pod->seen)
+        if (&container != main) add(container);
+      Meter::Pod shown{id, std::nullopt, pod->volume_used};
+      if (pod->disk_looked) shown.container_disk_bytes = pod->disk_used;
+      look_.pods.push_back(shown);
+    }
+  sample_next();
+}
+
+void Agent::Impl::sample_next() {
+  if (look_next_ >= look_.containers.size()) return sampled();
+  auto done = alive_.guard([this](const Result<std::optional<engine::ContainerStats>>& stats) {
+    auto& container = look_.containers[look_next_++];
+    container.looked_at = runtime_.uptime();
+    if (stats) container.stats = *stats;
+    sample_next();
+  });
+  engine_.stats(look_.containers[look_next_].id, std::move(done));
+}
+
+void Agent::Impl::sampled() {
+  for (const auto& reading : readings_) {
+    Meter::Gpu gpu{reading.uuid,
+                   PodId(),
+                   reading.utilisation_percent,
+                   reading.memory_used_bytes,
+                   reading.temperature_celsius,
+                   reading.power_watts};
+    for (const auto& [id, pod] : pods_)
+      if (pod->any_runs() && gpus_of(*pod).contains(reading.uuid)) gpu.pod = id;
+    look_.gpus.push_back(std::move(gpu));
+  }
+  look_.host = host_usage_;
+  if (look_.host) look_.host->disk_free_bytes = disk_free_;
+  meter_.add(look_);
+  sampling_ = false;
+  if (server_ && server_->connected()) send(meter_.message(runtime_.uptime()));
+}
+
+// What its containers were given, and what it holds before they are made.
+std::set<std::string> Agent::Impl::gpus_of(const Pod& pod) const {
+  if (!pod.main()) return pod.gpus_held;
+  const auto given = list_label(*pod.main(), label::gpus);
+  return {given.begin(), given.end()};
+}
+
 void Agent::Impl::read_host(bool list_gpus) {
   struct Read {
     std::vector<engine::Gpu> gpus;
     std::optional<engine::GpuDriver> driver;
     std::vector<engine::GpuReading> readings;
     std::int64_t disk_free = 0;
+    std::optional<Meter::Host> usage;
   };
   if (reading_host_) return;
   reading_host_ = true;
   auto read = std::make_shared<Read>();
-  auto slow = [read, list_gpus, &probe = probe_, disk_free = tools_.disk_free_bytes] {
+  auto slow = [read, list_gpus, &probe = probe_, disk_free = tools_.disk_free_bytes, usage = tools_.usage] {
     if (list_gpus) {
       read->gpus = probe.gpus();
       read->driver = probe.driver();
     }
     read->readings = probe.read();
     read->disk_free = disk_free();
+    if (usage) read->usage = usage();
   };
   runtime_.work(std::move(slow), alive_.guard([this, read, list_gpus] {
     reading_host_ = false;
     disk_free_ = read->disk_free;
+    host_usage_ = read->usage;
     readings_.clear();
     for (auto& one : read->readings)
       readings_.push_back({one.uuid, one.utilisation_percent, one.temperature_celsius, one.power_watts,
@@ -1333,6 +1455,11 @@ link::PodFacts Agent::Impl::facts_of(const Pod& pod) const {
     out.pull_bytes_per_second = pod.pull.rate;
   }
   out.container_disk_used_bytes = pod.disk_used;
+  out.volume_used_bytes = pod.volume_used;
+  const auto gpus = gpus_of(pod);
+  out.gpus = {gpus.begin(), gpus.end()};
+  out.vcpus = pod.order.spec.vcpus;
+  out.memory_bytes = pod.order.spec.memory_bytes;
   out.healthy = pod.main_runs() && (out.ports.empty() || pod.accepts);
   return out;
 }

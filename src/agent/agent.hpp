@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 
+#include "agent/meter.hpp"
 #include "db/db.hpp"
 #include "engine/engine.hpp"
 #include "engine/gpu_probe.hpp"
@@ -22,6 +23,7 @@ struct AgentConfig {
   Duration resync_every{10000};  // full look at the engine even if it sent no event
   Duration disk_check_every{30000};
   Duration health_check_every{5000};
+  Duration sample_every{5000};  // what containers, GPUs and the host use; on the beat of the wall clock
   Duration restart_first{10000}, restart_max{300000};  // back-off of a container that exits, doubled each time
   std::string listen_address = "0.0.0.0";              // where mapped TCP ports are bound
 };
@@ -34,6 +36,8 @@ struct HostTools {
   std::function<bool(const std::string& address, int port)> accepts;
   // What is left for images and containers. Called on a worker thread.
   std::function<std::int64_t()> disk_free_bytes;
+  // How busy the whole machine is; may be empty. Called on a worker thread.
+  std::function<std::optional<Meter::Host>()> usage;
 };
 HostTools system_host_tools(
     std::string disk_path);  // sockets and statvfs; `disk_path`: where the engine keeps its data

@@ -6,7 +6,10 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
+#include <fstream>
+#include <string>
 
 #include "agent/agent.hpp"
 #include "base/free_port.hpp"
@@ -59,6 +62,28 @@ bool accepts(const std::string& text, int port) {
   return ::recv(socket.fd(), &byte, 1, MSG_PEEK) > 0;
 }
 
+// The first line of /proc/stat and two of /proc/meminfo; absent when they are not what they have been for decades.
+std::optional<Meter::Host> usage() {
+  Meter::Host out;
+  std::ifstream stat("/proc/stat");
+  std::string name;
+  stat >> name;
+  std::int64_t ticks[8] = {};  // user nice system idle iowait irq softirq steal
+  for (auto& one : ticks) stat >> one;
+  if (!stat || name != "cpu") return std::nullopt;
+  for (const auto one : ticks) out.cpu_all_ticks += one;
+  out.cpu_busy_ticks = out.cpu_all_ticks - ticks[3] - ticks[4];
+  std::ifstream memory("/proc/meminfo");
+  std::int64_t total = -1, available = -1;
+  for (std::string line; std::getline(memory, line);) {
+    if (line.starts_with("MemTotal:")) total = std::atoll(line.c_str() + 9);
+    if (line.starts_with("MemAvailable:")) available = std::atoll(line.c_str() + 13);
+  }
+  if (total < 0 || available < 0) return std::nullopt;
+  out.memory_bytes = (total - available) * 1024;
+  return out;
+}
+
 }  // namespace
 
 HostTools system_host_tools(std::string disk_path) {
@@ -70,6 +95,7 @@ HostTools system_host_tools(std::string disk_path) {
     if (::statvfs(path.c_str(), &disk) != 0) return 0;
     return static_cast<std::int64_t>(disk.f_bavail) * static_cast<std::int64_t>(disk.f_frsize);
   };
+  tools.usage = usage;
   return tools;
 }
 

@@ -26,6 +26,7 @@ class ListeningServer final : public link::ServerLink {
       reports.push_back(*report);
       if (reports.size() > 1000) reports.erase(reports.begin(), reports.begin() + 500);
     }
+    if (const auto* measured = std::get_if<link::Metrics>(&message)) metrics.push_back(*measured);
     if (const auto* data = std::get_if<link::ChannelData>(&message)) text[data->channel] += data->bytes;
     if (const auto* close = std::get_if<link::ChannelClose>(&message)) closed.emplace(close->channel, *close);
   }
@@ -34,6 +35,7 @@ class ListeningServer final : public link::ServerLink {
   bool connected_ = true;
   std::vector<link::HostFacts> hellos;
   std::vector<link::Report> reports;
+  std::vector<link::Metrics> metrics;
   std::uint64_t last_sequence = 0;
   bool sequence_fell_back = false;
   std::map<std::uint64_t, std::string> text;

@@ -9,12 +9,14 @@
 
 #include "base/secrets.hpp"
 #include "cli/agent_command.hpp"
+#include "cli/backup_command.hpp"
 #include "cli/commands.hpp"
 #include "cli/completion.hpp"
 #include "cli/context.hpp"
 #include "cli/http_api.hpp"
 #include "cli/output.hpp"
 #include "cli/server_command.hpp"
+#include "cli/top_command.hpp"
 #include "cli/up.hpp"
 #include "runtime/os_random.hpp"
 
@@ -73,6 +75,9 @@ struct Parsed {
   AgentJoinFlags join;
   AgentRunFlags agent;
   ServerFlags server_flags;
+  BackupFlags backup;
+  std::string range;
+  bool once = false;
   std::map<std::string, std::vector<std::string>> settings;  // key -> what its flag said
 };
 
@@ -245,6 +250,23 @@ class Program {
     down_command->add_option("--data", parsed_.down.data, h(Word::help_down_data));
     down_command->add_flag("--stop-pods", parsed_.down.stop_pods, h(Word::help_stop_pods));
     when(down_command, [this] { return down(terminal_, parsed_.down, catch_interrupts()); });
+
+    auto& backup = parsed_.backup;
+    const auto of_server = [&](CLI::App* command) {
+      command->add_option("file", backup.file, h(Word::help_backup_file))->required();
+      command->add_option("--data", backup.data, h(Word::help_backup_data));
+      command->add_option("--config", backup.config, h(Word::help_config))
+          ->envname("GYRE_CONFIG");
+    };
+    auto* backup_app = app_.add_subcommand("backup", h(Word::help_backup));
+    of_server(backup_app);
+    backup_app->add_flag("--metrics", backup.metrics, h(Word::help_backup_metrics));
+    when(backup_app, [this] { return backup_command(terminal_, parsed_.backup, environment_); });
+    auto* restore_app =
+        app_.add_subcommand("restore", h(Word::help_restore));
+    of_server(restore_app);
+    restore_app->add_flag("--replace", backup.replace, h(Word::help_restore_replace));
+    when(restore_app, [this] { return restore_command(terminal_, parsed_.backup, environment_); });
   }
 
   // A list: which of its rows and columns.
@@ -300,6 +322,8 @@ class Program {
     describe_verb(pod->add_subcommand("restart", h(Word::help_pod_restart)), PodVerb::restart);
     describe_verb(pod->add_subcommand("reset", h(Word::help_pod_reset)), PodVerb::reset);
 
+    describe_top(pod->add_subcommand("top", h(Word::help_top)));
+
     auto* remove = pod->add_subcommand("delete", h(Word::help_pod_delete));
     remove->add_option("pod", parsed_.pods, h(Word::help_pod_ids))->required();
     add_yes(remove);
@@ -329,6 +353,13 @@ class Program {
     if (verb == PodVerb::start) command->add_option("--gpus", parsed_.gpus, h(Word::help_start_gpus));
     add_wait(command);
     ask(command, [this, verb](Commands& c) { return pod_verb(c, verb, parsed_.pod, parsed_.gpus, waiting()); });
+  }
+
+  void describe_top(CLI::App* top) {
+    top->add_option("pod", parsed_.pod, h(Word::help_top_pod));
+    top->add_option("--range", parsed_.range, h(Word::help_top_range));
+    top->add_flag("--once", parsed_.once, h(Word::help_top_once));
+    ask(top, [this](Commands& c) { return pod_top(c, parsed_.pod, parsed_.range, parsed_.once); });
   }
 
   void describe_create(CLI::App* create) {

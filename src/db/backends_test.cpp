@@ -137,5 +137,25 @@ TEST_F(PostgresAlone, ADollarInATextIsNoParameter) {
   EXPECT_EQ(db_->value<std::string>("SELECT 'it''s $7' || $1", "!"), "it's $7!");
 }
 
+TEST(SqliteCopy, IsOneMomentOfADatabaseThatIsBeingWritten) {
+  const auto folder = std::filesystem::temp_directory_path() / ("gyre-copy-" + std::to_string(::getpid()));
+  std::filesystem::remove_all(folder);
+  std::filesystem::create_directories(folder);
+  const auto url = "sqlite://" + (folder / "from.db").string();
+  const auto writer = open(url), reader = open(url);
+  writer->script("CREATE TABLE numbers (n BIGINT)");
+  for (int i = 0; i < 100; ++i) writer->exec("INSERT INTO numbers VALUES ($1)", i);
+  writer->begin();
+  writer->exec("INSERT INTO numbers VALUES ($1)",
+               100);  // not committed: it is not in the copy, and keeps it from nothing
+  reader->copy_to((folder / "to.db").string());
+  writer->commit();
+  const auto copy = open("sqlite://" + (folder / "to.db").string());
+  EXPECT_EQ(copy->value<int>("SELECT COUNT(*) FROM numbers"), 100);
+  EXPECT_EQ(copy->value<std::string>("PRAGMA integrity_check"), "ok");
+  EXPECT_THROW(reader->copy_to((folder / "none" / "to.db").string()), DbError);
+  std::filesystem::remove_all(folder);
+}
+
 }  // namespace
 }  // namespace gyre::db

@@ -35,6 +35,8 @@ std::size_t utf8_sequence(std::string_view text) {
 
 }  // namespace
 
+void Connection::copy_to(const std::string&) { throw DbError("only an SQLite database is copied to a file"); }
+
 void Connection::begin() {
   if (depth_ == 0) {
     control(is_postgres() ? "BEGIN ISOLATION LEVEL SERIALIZABLE" : "BEGIN IMMEDIATE");

@@ -125,6 +125,9 @@ class Connection {
                    const std::vector<Value>& parameters) = 0;  // one statement, prepared and cached
   virtual void script(std::string_view sql) = 0;               // several statements, no parameters
   virtual bool is_postgres() const = 0;
+  // All of an SQLite database as it is at one moment, into a new file (0600); readers and writers go on meanwhile.
+  // Throws DbError, also for PostgreSQL, which has pg_dump for it.
+  virtual void copy_to(const std::string& file);
 
   template <class... P>
   std::int64_t exec(std::string_view sql, const P&... parameters) {

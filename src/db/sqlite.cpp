@@ -79,6 +79,21 @@ class SqliteConnection final : public Connection {
 
   bool is_postgres() const override { return false; }
 
+  // In one step: of a WAL database this is one read transaction, which keeps nobody from writing.
+  void copy_to(const std::string& file) override {
+    make_private_file(file);
+    sqlite3* opened = nullptr;
+    const int code = sqlite3_open_v2(file.c_str(), &opened, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, nullptr);
+    const std::unique_ptr<sqlite3, Close> target(opened);
+    if (code != SQLITE_OK) throw DbError("cannot open " + file + ": " + sqlite3_errstr(code));
+    sqlite3_backup* copying = sqlite3_backup_init(opened, "main", handle_.get(), "main");
+    if (!copying) throw DbError("cannot copy to " + file + ": " + sqlite3_errmsg(opened));
+    const int stepped = sqlite3_backup_step(copying, -1);
+    const int finished = sqlite3_backup_finish(copying);
+    if (stepped != SQLITE_DONE) throw DbError("the copy to " + file + " failed: " + sqlite3_errstr(stepped));
+    if (finished != SQLITE_OK) throw DbError("the copy to " + file + " failed: " + sqlite3_errstr(finished));
+  }
+
  private:
   void control(std::string_view sql) override { execute(prepared(sql), {}); }
   bool in_transaction() const override { return sqlite3_get_autocommit(handle_.get()) == 0; }

@@ -26,8 +26,10 @@
 #include <boost/beast/http/string_body.hpp>
 #include <boost/beast/http/write.hpp>
 #include <deque>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <set>
 #include <thread>
 
 #include "base/image_reference.hpp"
@@ -311,6 +313,28 @@ bool port_is_free(const PortBinding& port) {
   return problem != boost::system::errc::address_in_use;
 }
 
+// What the files of a folder take on disk, each counted once however often it is linked; links are not followed.
+Result<std::int64_t> bytes_under(const std::string& folder) {
+  namespace fs = std::filesystem;
+  const auto refuse = [&](const std::string& detail) {
+    return fail(Reason::engine_refused, {{"detail", folder + ": " + detail}});
+  };
+  std::error_code problem;
+  fs::recursive_directory_iterator entry(folder, fs::directory_options::none, problem);
+  if (problem) return refuse(problem.message());
+  std::int64_t bytes = 0;
+  std::set<std::pair<dev_t, ino_t>> seen;  // of those with several names only
+  for (; entry != fs::recursive_directory_iterator(); entry.increment(problem)) {
+    if (problem) return refuse(problem.message());
+    struct ::stat facts {};
+    if (::lstat(entry->path().c_str(), &facts) != 0) continue;  // deleted meanwhile
+    if (!S_ISDIR(facts.st_mode) && facts.st_nlink > 1 && !seen.insert({facts.st_dev, facts.st_ino}).second) continue;
+    bytes += static_cast<std::int64_t>(facts.st_blocks) * 512;
+  }
+  if (problem) return refuse(problem.message());
+  return bytes;
+}
+
 // Thrown inside a call, and its answer: what the engine is makes any call pointless.
 struct Refused : std::exception {
   explicit Refused(Error why) : error(std::move(why)) {}
@@ -383,6 +407,19 @@ class DockerEngine final : public Engine {
   }
   void disk_used(std::string id, Done<std::int64_t> done) override {
     run(do_disk_used(std::move(id)), std::move(done));
+  }
+  void volume_used(std::string name, Done<std::int64_t> done) override {
+    // The engine only says where the files are; counting them is slow and has no place on its thread.
+    auto found = [this, done = std::move(done)](const Result<std::string>& folder) mutable {
+      if (!folder) return done(fail(folder.error()));
+      auto bytes = std::make_shared<Result<std::int64_t>>(0);
+      auto deliver = alive_.guard([bytes, done = std::move(done)] { done(*bytes); });
+      runtime_.work([bytes, path = *folder] { *bytes = bytes_under(path); }, std::move(deliver));
+    };
+    run(folder_of_volume(std::move(name)), Done<std::string>(std::move(found)));
+  }
+  void stats(std::string id, Done<std::optional<ContainerStats>> done) override {
+    run(do_stats(std::move(id)), std::move(done));
   }
 
   std::unique_ptr<Subscription> logs(std::string id, LogOptions options,
@@ -851,6 +888,22 @@ class DockerEngine final : public Engine {
     if (reply.status == 404) co_return fail(Reason::container_not_found, one_arg("container", id));
     if (!reply.ok()) co_return fail(refused(reply));
     co_return layer_bytes(reply.body);
+  }
+
+  Co<Result<std::string>> folder_of_volume(std::string name) {
+    const auto reply = co_await get("/volumes/" + percent_encoded(name));
+    if (reply.status == 404) co_return fail(Reason::volume_not_found, one_arg("volume", name));
+    if (!reply.ok()) co_return fail(refused(reply));
+    co_return volume_folder(reply.body);
+  }
+
+  // One reading: without one-shot the engine would wait a second to compare two.
+  Co<Result<std::optional<ContainerStats>>> do_stats(std::string id) {
+    const auto reply = co_await get("/containers/" + percent_encoded(id) + "/stats?stream=false&one-shot=true");
+    if (reply.status == 404) co_return fail(Reason::container_not_found, one_arg("container", id));
+    if (reply.status == 409) co_return std::optional<ContainerStats>();  // Podman, of one that does not run
+    if (!reply.ok()) co_return fail(refused(reply));
+    co_return read_stats(reply.body);
   }
 
   // ---- streams ----

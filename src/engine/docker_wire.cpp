@@ -482,6 +482,28 @@ std::vector<std::string> read_ids(std::string_view list) {
 
 std::int64_t layer_bytes(std::string_view inspect) { return number(at(parse(inspect), {"SizeRw"})); }
 
+std::string volume_folder(std::string_view inspect) { return text(at(parse(inspect), {"Mountpoint"})); }
+
+std::optional<ContainerStats> read_stats(std::string_view stats) {
+  const auto read = parse(stats);
+  // Of what does not run Docker shows zeros, and no processes.
+  const auto nanoseconds = number(at(read, {"cpu_stats", "cpu_usage", "total_usage"}));
+  const auto usage = number(at(read, {"memory_stats", "usage"}));
+  if (nanoseconds == 0 && usage == 0) return std::nullopt;
+  ContainerStats out;
+  out.cpu_microseconds = nanoseconds / 1000;
+  // As `docker stats` counts: pages of files that nobody used lately are the kernel's, not the container's.
+  auto reclaimable = number(at(read, {"memory_stats", "stats", "inactive_file"}));                         // cgroup 2
+  if (reclaimable == 0) reclaimable = number(at(read, {"memory_stats", "stats", "total_inactive_file"}));  // cgroup 1
+  out.memory_bytes = std::max<std::int64_t>(0, usage - reclaimable);
+  if (const auto* networks = at(read, {"networks"}).if_object())
+    for (const auto& [name, counters] : *networks) {
+      out.received_bytes += number(at(counters, {"rx_bytes"}));
+      out.sent_bytes += number(at(counters, {"tx_bytes"}));
+    }
+  return out;
+}
+
 std::string read_id(std::string_view created_or_inspect) { return text(at(parse(created_or_inspect), {"Id"})); }
 
 std::vector<PortBinding> wanted_ports(std::string_view inspect) {

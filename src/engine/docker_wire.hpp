@@ -53,6 +53,8 @@ std::vector<std::string> repo_digests(std::string_view inspect, const std::strin
 std::vector<std::string> read_ids(std::string_view list);
 std::string read_id(std::string_view created_or_inspect);
 std::int64_t layer_bytes(std::string_view inspect);
+std::string volume_folder(std::string_view inspect);               // where its files are on this host
+std::optional<ContainerStats> read_stats(std::string_view stats);  // absent: it does not run
 bool has_labels(std::string_view inspect, const Labels& wanted);
 std::vector<PortBinding> wanted_ports(std::string_view inspect);  // those with a fixed port of the host
 bool includes(const Labels& labels, const Labels& wanted);

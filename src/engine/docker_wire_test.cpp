@@ -368,5 +368,27 @@ TEST(DockerWire, AnEngineTellsWhatItCan) {
   EXPECT_EQ(read_info(R"({"Components":[{"Name":"Podman Engine"}]})", "", "").name, "podman");
 }
 
+TEST(DockerWire, WhatAContainerUsesIsReadOfBothKindsOfCgroups) {
+  const auto second = read_stats(R"({"cpu_stats":{"cpu_usage":{"total_usage":3500000000},"online_cpus":4},
+      "memory_stats":{"usage":20000000,"stats":{"inactive_file":5000000,"anon":9}},
+      "networks":{"eth0":{"rx_bytes":100,"tx_bytes":7},"eth1":{"rx_bytes":1,"tx_bytes":2}}})");
+  ASSERT_TRUE(second);
+  EXPECT_EQ(second->cpu_microseconds, 3'500'000);
+  EXPECT_EQ(second->memory_bytes, 15'000'000);
+  EXPECT_EQ(second->received_bytes, 101);
+  EXPECT_EQ(second->sent_bytes, 9);
+  const auto first = read_stats(R"({"cpu_stats":{"cpu_usage":{"total_usage":1000}},
+      "memory_stats":{"usage":20000000,"stats":{"total_inactive_file":5000000}}})");
+  ASSERT_TRUE(first);
+  EXPECT_EQ(first->memory_bytes, 15'000'000);
+  EXPECT_EQ(first->received_bytes, 0) << "it shares another's network";
+}
+
+TEST(DockerWire, WhatDoesNotRunUsesNothingRatherThanZero) {
+  EXPECT_FALSE(read_stats(R"({"cpu_stats":{"cpu_usage":{"total_usage":0}},"memory_stats":{}})"));
+  for (const char* broken : {"", "{", "[]", "7", R"({"cpu_stats":7})", R"({"networks":[1]})"})
+    EXPECT_FALSE(read_stats(broken)) << broken;
+}
+
 }  // namespace
 }  // namespace gyre::engine::docker

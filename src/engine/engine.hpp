@@ -121,6 +121,13 @@ struct Container {
   std::vector<PortBinding> ports;  // as bound
 };
 
+// What a running container has used since it was started; counters only grow while it runs.
+struct ContainerStats {
+  std::int64_t cpu_microseconds = 0;                // of all its processes
+  std::int64_t memory_bytes = 0;                    // now, without file pages that could be dropped at once
+  std::int64_t received_bytes = 0, sent_bytes = 0;  // of its network; zero for one that shares another's
+};
+
 struct LogOptions {
   bool follow = false;
   std::optional<int> tail;  // last N lines; absent: all
@@ -171,6 +178,11 @@ class Engine {
 
   virtual void list(Labels having, Done<std::vector<Container>> done) = 0;  // also those that do not run
   virtual void disk_used(std::string id, Done<std::int64_t> done) = 0;      // bytes of the container's own layer
+  // Bytes on disk of all files of a volume. volume_not_found; engine_refused when its files cannot be looked at from
+  // here (an agent that may not read the engine's folder).
+  virtual void volume_used(std::string name, Done<std::int64_t> done) = 0;
+  // Absent for one that does not run. Milliseconds.
+  virtual void stats(std::string id, Done<std::optional<ContainerStats>> done) = 0;
 
   virtual std::unique_ptr<Subscription> logs(std::string id, LogOptions options,
                                              std::function<void(Output, std::string_view)> chunk, Done<void> end) = 0;

@@ -97,6 +97,10 @@ class EngineContract : public testing::TestWithParam<Kind> {
                   }});
     registry.push(name("stubborn"), {.program = program({.lines = {"ready"}, .ignores_stop = true})});
     registry.push(name("web"), {.program = program({.listens = {8888}}), .exposed_ports = {"8888/tcp"}});
+    registry.push(name("busy"), {.program = program({.volume_bytes_per_second = 3'000'000,
+                                                     .busy_cpus = 1,
+                                                     .memory_bytes = 1'000'000,
+                                                     .received_bytes_per_second = 10})});
     registry.push(name("large"), {.layers = 5, .bytes = 72'000'000, .bytes_per_second = 40'000'000});
     registry.push(name("arm"), {.architecture = "arm64"});
     registry.push(name("arm-list"), {.architecture = "arm64"});
@@ -162,7 +166,23 @@ class EngineContract : public testing::TestWithParam<Kind> {
     return wait<std::int64_t>([&](auto done) { engine->disk_used(id, done); });
   }
 
+  Result<std::int64_t> volume_used(const std::string& name) {
+    return wait<std::int64_t>([&](auto done) { engine->volume_used(name, done); });
+  }
+  Result<std::optional<ContainerStats>> stats(const std::string& id) {
+    return wait<std::optional<ContainerStats>>([&](auto done) { engine->stats(id, done); });
+  }
+
   // ---- shorthands ----
+
+  // Asks every 100 ms, for thirty seconds at most.
+  bool eventually(const std::function<bool()>& check) {
+    for (int i = 0; i < 300; ++i) {
+      if (check()) return true;
+      runtime->run_for(100ms);
+    }
+    return false;
+  }
 
   ContainerSpec spec(const std::string& of_image, const std::string& name = "c") {
     ContainerSpec out;
@@ -737,6 +757,38 @@ TEST_P(EngineContract, TheContainersOwnDiskIsMeasured) {
 
 // ---- logs ----
 
+TEST_P(EngineContract, WhatARunningContainerUsesIsMeasuredAndOnlyGrows) {
+  auto of = spec("busy");
+  of.command = {{"sh", "-c", "dd if=/dev/zero of=/workspace/file bs=1M count=3; while :; do :; done"}};
+  if (!fake()) of.image = image("hello");
+  const auto volume = "gyre-test-" + mark;
+  ASSERT_TRUE(create_volume(volume));
+  of.mounts.push_back({.kind = Mount::Kind::volume, .volume = volume, .path = "/workspace"});
+  const auto id = created(of);
+  const auto before = stats(id);
+  ASSERT_TRUE(before) << before.error().message();
+  EXPECT_FALSE(*before) << "it does not run yet";
+  ASSERT_TRUE(start(id));
+  std::optional<ContainerStats> first, later;
+  EXPECT_TRUE(eventually([&] {
+    first = stats(id).value_or(std::nullopt);
+    return first && first->cpu_microseconds > 0 && first->memory_bytes > 0;
+  }));
+  ASSERT_TRUE(first);
+  EXPECT_TRUE(eventually([&] {
+    later = stats(id).value_or(std::nullopt);
+    return later && later->cpu_microseconds > first->cpu_microseconds + 300'000;
+  })) << "a loop uses processor time";
+  EXPECT_GE(later->received_bytes, first->received_bytes);
+  EXPECT_TRUE(eventually([&] { return volume_used(volume).value_or(0) >= 3'000'000; }));
+  ASSERT_TRUE(stop(id, 0s));
+  const auto after = stats(id);
+  ASSERT_TRUE(after) << after.error().message();
+  EXPECT_FALSE(*after) << "what does not run uses nothing, which is not zero";
+  EXPECT_EQ(stats("0123456789abcdef").error().reason, Reason::container_not_found);
+  EXPECT_EQ(volume_used("gyre-test-no-such").error().reason, Reason::volume_not_found);
+}
+
 TEST_P(EngineContract, LogsComeFromBothOutputs) {
   const auto id = started(spec("hello"));
   runtime->run_for(500ms);
@@ -992,6 +1044,8 @@ TEST_P(EngineContract, AnEngineThatIsNotThereSaysSoOnEveryCall) {
   EXPECT_EQ(reason(wait<void>([&](auto done) { engine->create_network("x", {}, done); })), "engine_unreachable");
   EXPECT_EQ(reason(wait<void>([&](auto done) { engine->create_volume("x", {}, done); })), "engine_unreachable");
   EXPECT_EQ(reason(disk_used("x")), "engine_unreachable");
+  EXPECT_EQ(reason(volume_used("x")), "engine_unreachable");
+  EXPECT_EQ(reason(stats("x")), "engine_unreachable");
   std::optional<Result<void>> log_end, events_end;
   auto log = engine->logs(
       "x", {}, [](Output, std::string_view) {}, [&](Result<void> end) { log_end = end; });

@@ -369,6 +369,8 @@ struct FakeEngine::Impl {
     emit(box, "destroy");
   }
 
+  Duration ran_for(const Box& box) const { return runtime.uptime() - box.run_started; }
+
   std::int64_t layer_bytes(const Box& box) const {
     auto bytes = box.written_before;
     if (box.running()) bytes += box.program.disk_bytes_per_second * (runtime.uptime() - box.run_started).count() / 1000;
@@ -854,6 +856,37 @@ void FakeEngine::disk_used(std::string id, Done<std::int64_t> done) {
     const auto box = impl_->find(id);
     if (!box) return answer(fail(Reason::container_not_found, {{"container", id}}));
     answer(impl_->disk_used(*box));
+  });
+}
+
+void FakeEngine::volume_used(std::string name, Done<std::int64_t> done) {
+  impl_->call<std::int64_t>(std::move(done), [=, this](auto answer) {
+    const auto volume = impl_->volumes.find(name);
+    if (volume == impl_->volumes.end()) return answer(fail(Reason::volume_not_found, {{"volume", name}}));
+    std::int64_t bytes = 0;
+    for (const auto& [path, text] : volume->second.files) bytes += static_cast<std::int64_t>(text.size());
+    for (const auto& box : impl_->boxes)
+      for (const auto& mount : box->spec.mounts)
+        if (mount.volume == name && box->running())
+          bytes += box->program.volume_bytes_per_second * impl_->ran_for(*box).count() / 1000;
+    answer(bytes);
+  });
+}
+
+void FakeEngine::stats(std::string id, Done<std::optional<ContainerStats>> done) {
+  impl_->call<std::optional<ContainerStats>>(std::move(done), [=, this](auto answer) {
+    const auto box = impl_->find(id);
+    if (!box) return answer(fail(Reason::container_not_found, {{"container", id}}));
+    if (!box->running()) return answer(std::optional<ContainerStats>());
+    const auto ran = impl_->ran_for(*box).count();
+    ContainerStats out;
+    out.cpu_microseconds = static_cast<std::int64_t>(box->program.busy_cpus * static_cast<double>(ran) * 1000);
+    out.memory_bytes = box->program.memory_bytes;
+    if (box->spec.share_network_with.empty()) {
+      out.received_bytes = box->program.received_bytes_per_second * ran / 1000;
+      out.sent_bytes = box->program.sent_bytes_per_second * ran / 1000;
+    }
+    answer(std::optional(out));
   });
 }
 

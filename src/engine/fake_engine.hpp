@@ -37,7 +37,11 @@ struct FakeProgram {
   std::set<int> listens;                        // TCP ports it accepts connections on ...
   Duration listens_after{0};                    // ... from then on
   std::int64_t disk_bytes_per_second = 0;       // written to the container's own layer for as long as it runs
-  std::string cannot_start;                     // not empty: the start fails with these words
+  std::int64_t volume_bytes_per_second = 0;     // written to its first volume for as long as it runs
+  double busy_cpus = 0;                         // vCPUs it keeps busy
+  std::int64_t memory_bytes = 0;
+  std::int64_t received_bytes_per_second = 0, sent_bytes_per_second = 0;
+  std::string cannot_start;  // not empty: the start fails with these words
 };
 
 // A program from what the container was given: its command, its environment.
@@ -175,6 +179,8 @@ class FakeEngine final : public Engine {
   void remove(std::string id, Done<void> done) override;
   void list(Labels having, Done<std::vector<Container>> done) override;
   void disk_used(std::string id, Done<std::int64_t> done) override;
+  void volume_used(std::string name, Done<std::int64_t> done) override;
+  void stats(std::string id, Done<std::optional<ContainerStats>> done) override;
   std::unique_ptr<Subscription> logs(std::string id, LogOptions options,
                                      std::function<void(Output, std::string_view)> chunk, Done<void> end) override;
   std::unique_ptr<Subscription> events(Labels having, std::function<void(const ContainerEvent&)> event,

@@ -28,6 +28,9 @@ class HostListener {
   virtual void channels_lost(const HostId& host) = 0;                                    // the connection broke
 };
 
+// What agents measured: taken as it comes, on the core thread, with no row to write.
+using MetricsListener = std::function<void(const HostId& host, const link::Metrics& metrics)>;
+
 struct SignedIdentity {
   std::string certificate;  // PEM
   std::string fingerprint;  // sha256, hex
@@ -65,6 +68,7 @@ class HostService final : public link::AgentEvents {
   HostService(Core& core, Events& events, link::AgentLink& link, FleetConfig config);
 
   void set_listener(HostListener& listener) { listener_ = &listener; }
+  void set_metrics_listener(MetricsListener listener) { metrics_listener_ = std::move(listener); }
 
   struct NewToken {
     std::string token;
@@ -81,7 +85,8 @@ class HostService final : public link::AgentEvents {
   Result<SignedIdentity> renew(const HostId& host, const std::string& csr);
   // May the bearer of this certificate speak for the host? Its newest one, or the one before: an agent that could not
   // store a renewal goes on with what it has.
-  bool is_known(const HostId& host, const std::string& fingerprint) const;
+  // After a restore from a backup also one that it does not know, once (within a task: it is written down then).
+  bool is_known(const HostId& host, const std::string& fingerprint);
 
   // Operators see every host of the installation, others none: the answer is then as if there were none.
   std::vector<Host> list(const Caller& caller, const std::string& after, int limit) const;
@@ -114,6 +119,7 @@ class HostService final : public link::AgentEvents {
   FleetConfig config_;
   HostStore store_;
   HostListener* listener_ = nullptr;
+  MetricsListener metrics_listener_;
   std::map<HostId, HostLive> live_;
   bool watching_ = false;  // live_ has every host that the table says is online
   std::unique_ptr<Timer> expiry_;

@@ -91,6 +91,14 @@ bool HostStore::hold_gpus(const HostId& host, const std::vector<std::string>& uu
   return false;
 }
 
+void HostStore::take_gpus(const HostId& host, const std::vector<std::string>& uuids, const PodId& pod) {
+  for (const auto& uuid : uuids) db_.exec("UPDATE host_gpus SET pod=$1 WHERE host=$2 AND uuid=$3", pod, host, uuid);
+}
+
+bool HostStore::use_restored_host(const HostId& host, Time now) {
+  return db_.exec("DELETE FROM restored_hosts WHERE host=$1 AND until_at>$2", host, now) == 1;
+}
+
 void HostStore::release_gpus(const PodId& pod) { db_.exec("UPDATE host_gpus SET pod=NULL WHERE pod=$1", pod); }
 
 std::vector<std::string> HostStore::gpus_of(const PodId& pod) const {

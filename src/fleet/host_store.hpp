@@ -39,6 +39,10 @@ class HostStore {
 
   // False when one of them is given to another pod already; then nothing changed.
   bool hold_gpus(const HostId& host, const std::vector<std::string>& uuids, const PodId& pod);
+  // Whoever held them before: the agent has shown that this pod's containers have them.
+  void take_gpus(const HostId& host, const std::vector<std::string>& uuids, const PodId& pod);
+  // True once for a host that may have renewed its certificate since the backup this database came from.
+  bool use_restored_host(const HostId& host, Time now);
   void release_gpus(const PodId& pod);
   std::vector<std::string> gpus_of(const PodId& pod) const;
 

@@ -356,6 +356,10 @@ void to_wire(const PodFacts& facts, wire::PodFacts& out) {
   out.set_container_disk_used_bytes(facts.container_disk_used_bytes);
   if (facts.next_restart) out.set_next_restart_ms(milliseconds(*facts.next_restart));
   out.set_healthy(facts.healthy);
+  if (facts.volume_used_bytes) out.set_volume_used_bytes(*facts.volume_used_bytes);
+  add_texts(facts.gpus, *out.mutable_gpus());
+  out.set_vcpus(facts.vcpus);
+  out.set_memory_bytes(facts.memory_bytes);
 }
 PodFacts pod_facts(const wire::PodFacts& in) {
   PodFacts facts;
@@ -373,6 +377,10 @@ PodFacts pod_facts(const wire::PodFacts& in) {
   facts.container_disk_used_bytes = in.container_disk_used_bytes();
   if (in.has_next_restart_ms()) facts.next_restart = time_of(in.next_restart_ms());
   facts.healthy = in.healthy();
+  if (in.has_volume_used_bytes()) facts.volume_used_bytes = in.volume_used_bytes();
+  facts.gpus = texts(in.gpus());
+  facts.vcpus = in.vcpus();
+  facts.memory_bytes = in.memory_bytes();
 
   if (const auto phase = phase_of(in.phase())) {
     facts.phase = *phase;
@@ -427,6 +435,69 @@ Report report_of(const wire::Report& in) {
   return report;
 }
 
+wire::MetricSubjectKind to_wire(MetricKind kind) {
+  switch (kind) {
+    case MetricKind::pod:
+      return wire::METRIC_SUBJECT_KIND_POD;
+    case MetricKind::container:
+      return wire::METRIC_SUBJECT_KIND_CONTAINER;
+    case MetricKind::gpu:
+      return wire::METRIC_SUBJECT_KIND_GPU;
+    case MetricKind::host:
+      return wire::METRIC_SUBJECT_KIND_HOST;
+  }
+  return wire::METRIC_SUBJECT_KIND_UNSPECIFIED;
+}
+std::optional<MetricKind> metric_kind_of(wire::MetricSubjectKind kind) {
+  switch (kind) {
+    case wire::METRIC_SUBJECT_KIND_POD:
+      return MetricKind::pod;
+    case wire::METRIC_SUBJECT_KIND_CONTAINER:
+      return MetricKind::container;
+    case wire::METRIC_SUBJECT_KIND_GPU:
+      return MetricKind::gpu;
+    case wire::METRIC_SUBJECT_KIND_HOST:
+      return MetricKind::host;
+    default:
+      return std::nullopt;
+  }
+}
+
+void to_wire(const MetricSlot& slot, wire::MetricSlot& out) {
+  out.set_start_ms(milliseconds(slot.start));
+  out.set_samples(slot.samples);
+  for (const auto& subject : slot.subjects) {
+    auto& added = *out.add_subjects();
+    added.set_kind(to_wire(subject.kind));
+    added.set_pod(utf8(subject.pod.str()));
+    added.set_part(utf8(subject.part));
+    added.mutable_values()->Add(subject.values.begin(), subject.values.end());
+  }
+}
+MetricSlot metric_slot_of(const wire::MetricSlot& in) {
+  MetricSlot out;
+  out.start = time_of(in.start_ms());
+  out.samples = in.samples();
+  for (const auto& subject : in.subjects())
+    if (const auto kind = metric_kind_of(subject.kind()))
+      out.subjects.push_back(
+          {*kind, PodId(subject.pod()), subject.part(), {subject.values().begin(), subject.values().end()}});
+  return out;
+}
+
+void to_wire(const Metrics& metrics, wire::Metrics& out) {
+  out.set_number(metrics.number);
+  for (const auto& slot : metrics.slots) to_wire(slot, *out.add_slots());
+  if (metrics.now) to_wire(*metrics.now, *out.mutable_now());
+}
+Metrics metrics_of(const wire::Metrics& in) {
+  Metrics out;
+  out.number = in.number();
+  for (const auto& slot : in.slots()) out.slots.push_back(metric_slot_of(slot));
+  if (in.has_now()) out.now = metric_slot_of(in.now());
+  return out;
+}
+
 }  // namespace
 
 void to_wire(const ServerMessage& message, wire::ServerToAgent& out) {
@@ -446,6 +517,8 @@ void to_wire(const ServerMessage& message, wire::ServerToAgent& out) {
         } else if constexpr (std::is_same_v<Said, ChannelCredit>) {
           out.mutable_channel_credit()->set_channel(said.channel);
           out.mutable_channel_credit()->set_bytes(said.bytes);
+        } else if constexpr (std::is_same_v<Said, MetricsTaken>) {
+          out.mutable_metrics_taken()->set_number(said.number);
         } else {
           static_assert(std::is_same_v<Said, ChannelClose>);
           to_wire(said, *out.mutable_channel_close());
@@ -466,6 +539,8 @@ void to_wire(const AgentMessage& message, wire::AgentToServer& out) {
         } else if constexpr (std::is_same_v<Said, ChannelData>) {
           out.mutable_channel_data()->set_channel(said.channel);
           out.mutable_channel_data()->set_bytes(said.bytes);
+        } else if constexpr (std::is_same_v<Said, Metrics>) {
+          to_wire(said, *out.mutable_metrics());
         } else {
           static_assert(std::is_same_v<Said, ChannelClose>);
           to_wire(said, *out.mutable_channel_close());
@@ -491,6 +566,8 @@ std::optional<ServerMessage> from_wire(const wire::ServerToAgent& in) {
       return ChannelCredit{.channel = in.channel_credit().channel(), .bytes = in.channel_credit().bytes()};
     case wire::ServerToAgent::kChannelClose:
       return channel_close(in.channel_close());
+    case wire::ServerToAgent::kMetricsTaken:
+      return MetricsTaken{.number = in.metrics_taken().number()};
     case wire::ServerToAgent::MESSAGE_NOT_SET:
       break;
   }
@@ -507,6 +584,8 @@ std::optional<AgentMessage> from_wire(const wire::AgentToServer& in) {
       return ChannelData{.channel = in.channel_data().channel(), .bytes = in.channel_data().bytes()};
     case wire::AgentToServer::kChannelClose:
       return channel_close(in.channel_close());
+    case wire::AgentToServer::kMetrics:
+      return metrics_of(in.metrics());
     case wire::AgentToServer::MESSAGE_NOT_SET:
       break;
   }

@@ -153,10 +153,33 @@ class Dice {
     out.container_disk_used_bytes = number();
     out.next_restart = maybe([this] { return time(); });
     out.healthy = flip();
+    out.volume_used_bytes = maybe([this] { return number(); });
+    out.gpus = list([this] { return text(); });
+    out.vcpus = number<int>();
+    out.memory_bytes = number();
     return out;
   }
+  MetricSlot metric_slot() {
+    MetricSlot slot{.start = time(), .samples = number<int>(), .subjects = {}};
+    slot.subjects = list([this] {
+      MetricSubject subject;
+      subject.kind = any_enumerator<MetricKind>();
+      subject.pod = PodId(text());
+      subject.part = text();
+      subject.values = list([this] { return flip() ? not_measured : static_cast<float>(number<int>()); });
+      return subject;
+    });
+    return slot;
+  }
   AgentMessage agent_message() {
-    switch (below(4)) {
+    switch (below(5)) {
+      case 4: {
+        Metrics metrics;
+        metrics.number = number<std::uint64_t>();
+        metrics.slots = list([this] { return metric_slot(); });
+        metrics.now = maybe([this] { return metric_slot(); });
+        return metrics;
+      }
       case 0: {
         HostFacts facts;
         for (auto* text_field : {&facts.hostname, &facts.os, &facts.kernel, &facts.architecture, &facts.agent_version,

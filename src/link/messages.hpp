@@ -3,8 +3,11 @@
 // reports a sequence, and both sides send the whole state again rather than a change.
 #pragma once
 
+#include <algorithm>
+#include <bit>
 #include <boost/describe.hpp>
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <optional>
 #include <string>
@@ -114,7 +117,15 @@ struct ChannelClose {
 };
 inline constexpr std::int64_t channel_window_bytes = 256 * 1024;
 
-using ServerMessage = std::variant<PodOrder, ForgetPod, RetireHost, ChannelOpen, ChannelCredit, ChannelClose>;
+// The slots of that Metrics message are written down and need not be sent again. May be lost: they are sent again then,
+// and a slot that comes twice is the same slot.
+struct MetricsTaken {
+  std::uint64_t number = 0;
+  bool operator==(const MetricsTaken&) const = default;
+};
+
+using ServerMessage =
+    std::variant<PodOrder, ForgetPod, RetireHost, ChannelOpen, ChannelCredit, ChannelClose, MetricsTaken>;
 
 // ---- agent to server ----
 
@@ -182,7 +193,11 @@ struct PodFacts {
   std::int64_t pull_bytes_done = 0, pull_bytes_total = 0, pull_bytes_per_second = 0;
   std::int64_t container_disk_used_bytes = 0;
   std::optional<Time> next_restart;
-  bool healthy = false;  // every exposed port that can be tried accepts a connection
+  bool healthy = false;                           // every exposed port that can be tried accepts a connection
+  std::optional<std::int64_t> volume_used_bytes;  // absent: not known
+  std::vector<std::string> gpus;                  // UUIDs of the GPUs its containers have
+  double vcpus = 0;                               // as ordered
+  std::int64_t memory_bytes = 0;
   bool operator==(const PodFacts&) const = default;
 };
 
@@ -212,6 +227,56 @@ struct Report {
   bool operator==(const Report&) const = default;
 };
 
-using AgentMessage = std::variant<Hello, Report, ChannelData, ChannelClose>;
+// ---- what was measured ----
+
+inline constexpr Duration metric_slot{10'000};
+inline constexpr float not_measured = std::numeric_limits<float>::quiet_NaN();
+
+// Whose values these are, and which: the places in MetricSubject::values. New ones go to the end.
+enum class MetricKind { pod, container, gpu, host };
+BOOST_DESCRIBE_ENUM(MetricKind, pod, container, gpu, host)
+// cpu: percent of all vCPUs assigned (of the host: of all it has); memory, disk, volume: MB of 1,000,000 bytes;
+// network: Kbps of 1,000 bits.
+enum class PodMetric { cpu, memory, network_received, network_sent, container_disk, volume };
+BOOST_DESCRIBE_ENUM(PodMetric, cpu, memory, network_received, network_sent, container_disk, volume)
+enum class ContainerMetric { cpu, memory };
+BOOST_DESCRIBE_ENUM(ContainerMetric, cpu, memory)
+enum class GpuMetric { utilisation, memory, temperature, power };  // percent, MB, degrees Celsius, watts
+BOOST_DESCRIBE_ENUM(GpuMetric, utilisation, memory, temperature, power)
+enum class HostMetric { cpu, memory, disk_free };
+BOOST_DESCRIBE_ENUM(HostMetric, cpu, memory, disk_free)
+
+struct MetricSubject {
+  MetricKind kind = MetricKind::pod;
+  PodId pod;                  // of pods, containers, and GPUs that a pod has
+  std::string part;           // container's name, GPU's UUID
+  std::vector<float> values;  // by the kind's enum; NaN: not measured, which is not zero
+  // The same bits: NaN equals NaN.
+  bool operator==(const MetricSubject& other) const;
+};
+// The mean of the samples of ten seconds that begin at `start`. Of one start the slot with more samples counts.
+struct MetricSlot {
+  Time start{};
+  int samples = 0;
+  std::vector<MetricSubject> subjects;
+  bool operator==(const MetricSlot&) const = default;
+};
+// Sent every few seconds. `slots` are kept by the agent, bounded, and sent again until MetricsTaken names their
+// message; `now` is the last sample alone, for who looks on, and is lost for good when it is lost.
+struct Metrics {
+  std::uint64_t number = 0;  // grows while the agent lives
+  std::vector<MetricSlot> slots;
+  std::optional<MetricSlot> now;
+  bool operator==(const Metrics&) const = default;
+};
+
+inline bool MetricSubject::operator==(const MetricSubject& other) const {
+  return kind == other.kind && pod == other.pod && part == other.part &&
+         std::equal(values.begin(), values.end(), other.values.begin(), other.values.end(), [](float a, float b) {
+           return std::bit_cast<std::uint32_t>(a) == std::bit_cast<std::uint32_t>(b);
+         });
+}
+
+using AgentMessage = std::variant<Hello, Report, ChannelData, ChannelClose, Metrics>;
 
 }  // namespace gyre::link

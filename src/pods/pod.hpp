@@ -49,9 +49,10 @@ enum class PodEvent {
   remove,           // delete was asked and something of it may be on a host
   remove_now,       // delete was asked and nothing of it is on any host
   removed,          // the agent says that nothing of it is left
+  adopted,          // its host has it up by an order that a restored table does not know
 };
 BOOST_DESCRIBE_ENUM(PodEvent, deploy, placed, container_up, starting_again, stop, interrupt, containers_gone, ended,
-                    broke, gave_up, host_silent, host_retired, remove, remove_now, removed)
+                    broke, gave_up, host_silent, host_retired, remove, remove_now, removed, adopted)
 
 struct PodTransition {
   PodState from;
@@ -68,6 +69,7 @@ inline constexpr std::array pod_transitions{
     PodTransition{PodState::queued, PodEvent::remove, PodState::deleting},
     PodTransition{PodState::queued, PodEvent::remove_now, PodState::deleted},
     PodTransition{PodState::queued, PodEvent::host_retired, PodState::failed},
+    PodTransition{PodState::queued, PodEvent::adopted, PodState::provisioning},
 
     PodTransition{PodState::provisioning, PodEvent::container_up, PodState::running},
     PodTransition{PodState::provisioning, PodEvent::starting_again, PodState::provisioning},
@@ -78,6 +80,7 @@ inline constexpr std::array pod_transitions{
     PodTransition{PodState::provisioning, PodEvent::host_silent, PodState::host_lost},
     PodTransition{PodState::provisioning, PodEvent::host_retired, PodState::failed},
     PodTransition{PodState::provisioning, PodEvent::remove, PodState::deleting},
+    PodTransition{PodState::provisioning, PodEvent::adopted, PodState::provisioning},
 
     PodTransition{PodState::running, PodEvent::container_up, PodState::running},  // up again after a back-off
     PodTransition{PodState::running, PodEvent::starting_again, PodState::provisioning},
@@ -88,6 +91,7 @@ inline constexpr std::array pod_transitions{
     PodTransition{PodState::running, PodEvent::host_silent, PodState::host_lost},
     PodTransition{PodState::running, PodEvent::host_retired, PodState::failed},
     PodTransition{PodState::running, PodEvent::remove, PodState::deleting},
+    PodTransition{PodState::running, PodEvent::adopted, PodState::provisioning},
 
     PodTransition{PodState::host_lost, PodEvent::container_up, PodState::running},
     PodTransition{PodState::host_lost, PodEvent::starting_again, PodState::provisioning},
@@ -96,24 +100,29 @@ inline constexpr std::array pod_transitions{
     PodTransition{PodState::host_lost, PodEvent::stop, PodState::stopping},
     PodTransition{PodState::host_lost, PodEvent::host_retired, PodState::failed},
     PodTransition{PodState::host_lost, PodEvent::remove, PodState::deleting},
+    PodTransition{PodState::host_lost, PodEvent::adopted, PodState::provisioning},
 
     PodTransition{PodState::interrupting, PodEvent::containers_gone, PodState::stopped},
     PodTransition{PodState::interrupting, PodEvent::host_retired, PodState::failed},
     PodTransition{PodState::interrupting, PodEvent::remove, PodState::deleting},
+    PodTransition{PodState::interrupting, PodEvent::adopted, PodState::provisioning},
 
     PodTransition{PodState::stopping, PodEvent::containers_gone, PodState::stopped},
     PodTransition{PodState::stopping, PodEvent::gave_up, PodState::failed},
     PodTransition{PodState::stopping, PodEvent::host_retired, PodState::failed},
     PodTransition{PodState::stopping, PodEvent::remove, PodState::deleting},
+    PodTransition{PodState::stopping, PodEvent::adopted, PodState::provisioning},
 
     PodTransition{PodState::stopped, PodEvent::deploy, PodState::queued},
     PodTransition{PodState::stopped, PodEvent::host_retired, PodState::failed},
     PodTransition{PodState::stopped, PodEvent::remove, PodState::deleting},
     PodTransition{PodState::stopped, PodEvent::remove_now, PodState::deleted},
+    PodTransition{PodState::stopped, PodEvent::adopted, PodState::provisioning},
 
     PodTransition{PodState::failed, PodEvent::deploy, PodState::queued},
     PodTransition{PodState::failed, PodEvent::remove, PodState::deleting},
     PodTransition{PodState::failed, PodEvent::remove_now, PodState::deleted},
+    PodTransition{PodState::failed, PodEvent::adopted, PodState::provisioning},
 
     PodTransition{PodState::deleting, PodEvent::removed, PodState::deleted},
     PodTransition{PodState::deleting, PodEvent::host_retired, PodState::deleted},
@@ -123,6 +132,12 @@ constexpr std::optional<PodState> next_state(PodState from, PodEvent event) {
   for (const auto& row : pod_transitions)
     if (row.from == from && row.event == event) return row.to;
   return std::nullopt;
+}
+
+// What an agent does on the order to run.
+constexpr bool is_up(link::PodPhase phase) {
+  return phase == link::PodPhase::accepted || phase == link::PodPhase::pulling || phase == link::PodPhase::starting ||
+         phase == link::PodPhase::running || phase == link::PodPhase::backing_off;
 }
 
 // In these states containers of the pod may be on its host, and it holds its GPUs, vCPUs and memory.

@@ -143,7 +143,8 @@ std::vector<Route> pod_routes(PodService& pods, HostService& hosts, Events& even
     };
   };
   const auto one = json::schema<PodView>();
-  const std::vector<Reason> of_verbs{Reason::pod_not_found, Reason::pod_transition_refused, Reason::pod_locked};
+  const std::vector<Reason> of_verbs{Reason::pod_not_found, Reason::pod_transition_refused, Reason::pod_locked,
+                                     Reason::pod_host_unreachable};
   return {
       Route{.method = Method::post,
             .path = "/v1/pods",
@@ -206,7 +207,7 @@ std::vector<Route> pod_routes(PodService& pods, HostService& hosts, Events& even
             .body = json::schema<UpdatePod>(),
             .answer = one,
             .errors = {Reason::pod_not_found, Reason::invalid_field, Reason::stale_version, Reason::pod_locked,
-                       Reason::no_room_on_host},
+                       Reason::no_room_on_host, Reason::pod_host_unreachable},
             .handler = update},
       Route{.method = Method::post,
             .path = "/v1/pods/{id}/update",
@@ -217,7 +218,7 @@ std::vector<Route> pod_routes(PodService& pods, HostService& hosts, Events& even
             .body = json::schema<UpdatePod>(),
             .answer = one,
             .errors = {Reason::pod_not_found, Reason::invalid_field, Reason::stale_version, Reason::pod_locked,
-                       Reason::no_room_on_host},
+                       Reason::no_room_on_host, Reason::pod_host_unreachable},
             .handler = update},
       Route{.method = Method::del,
             .path = "/v1/pods/{id}",
@@ -227,7 +228,7 @@ std::vector<Route> pod_routes(PodService& pods, HostService& hosts, Events& even
             .tag = tag,
             .pod_key = true,
             .status = 204,
-            .errors = {Reason::pod_not_found, Reason::pod_locked},
+            .errors = {Reason::pod_not_found, Reason::pod_locked, Reason::pod_host_unreachable},
             .handler = [&pods](const Request& request) -> Result<Response> {
               TRY(pods.remove(request.caller, id_of(request)));
               return Response{.status = 204};

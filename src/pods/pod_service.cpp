@@ -73,6 +73,14 @@ PodService::PodService(Core& core, Events& events, HostService& hosts, QuotaServ
   quotas_.set_uses(std::move(uses));
   placement_timer_ = core_.every(placement_period, "place pending pods", [this] { place_pending(); });
   stuck_timer_ = core_.every(stuck_period, "give up stuck pods", [this] { give_up_stuck(); });
+  if (const auto restore = store_.newest_restore()) {
+    generation_floor_ = restore->restored_at.time_since_epoch().count();
+    settling_ = !restore->settled_at;
+    settling_since_ = core_.runtime().uptime();
+    settle_timer_ = core_.every(placement_period, "settle after a restore", [this] {
+      if (settling_ && core_.runtime().uptime() - settling_since_ >= config_.settle_limit) settle_all();
+    });
+  }
 }
 
 // ---- moving ----
@@ -98,7 +106,7 @@ Result<> PodService::move(Pod& pod, PodEvent event, Because because) {
 }
 
 void PodService::order(Pod& pod) {
-  ++pod.generation;
+  pod.generation = std::max(pod.generation + 1, generation_floor_);
   save(pod);
   if (pod.host) send_order(pod, *pod.host);
 }
@@ -232,6 +240,7 @@ void PodService::capacity_changed() {
 }
 
 void PodService::place_pending() {
+  if (settling_) return;  // what is queued here may run somewhere
   auto queue = store_.queue();
   if (queue.empty()) return;
   std::vector<scheduler::Request> requests;
@@ -264,7 +273,7 @@ void PodService::place(Pod& pod, const scheduler::Placement& placement) {
   const auto disk = (static_cast<std::int64_t>(wish.container_disk_gb) + wish.volume_gb) * gb;
   hosts_.store().allocate({pod.id, placement.host, placement.vcpus, placement.memory_bytes, disk});
   pod.host = placement.host;
-  ++pod.run;
+  pod.run = next_run(pod);
   pod.started_at.reset();
   pod.seen = "{}";
   live_.erase(pod.id);
@@ -388,6 +397,7 @@ Result<Pod> PodService::update(const Caller& caller, const PodId& id, const Upda
                                const std::function<Result<>(const Pod&)>& precondition) {
   return core_.transact([&]() -> Result<Pod> {
     auto pod = TRY(mine(caller, id));
+    TRY(settled(pod));
     if (precondition) TRY(precondition(pod));
     const auto before = wish_from_text(pod.wish);
     auto change = TRY(changed(before, input));
@@ -407,7 +417,7 @@ Result<Pod> PodService::update(const Caller& caller, const PodId& id, const Upda
       hosts_.store().allocate(*held);
     }
     if (change.resets && runs) {
-      ++pod.run;
+      pod.run = next_run(pod);
       if (pod.state != PodState::host_lost) TRY(move(pod, PodEvent::starting_again, {Reason::changed_by_user, {}, {}}));
       order(pod);
     } else {
@@ -432,6 +442,7 @@ Result<> PodService::check_room(const Pod& pod, std::int64_t more_bytes) const {
 Result<Pod> PodService::start(const Caller& caller, const PodId& id, bool zero_gpu) {
   return core_.transact([&]() -> Result<Pod> {
     auto pod = TRY(mine(caller, id));
+    TRY(settled(pod));
     const auto wish = wish_from_text(pod.wish);
     // Refused for its state before it is refused for its quota.
     if (!next_state(pod.state, PodEvent::deploy)) TRY(move(pod, PodEvent::deploy, {}));
@@ -479,6 +490,7 @@ Result<Pod> PodService::start(const Caller& caller, const PodId& id, bool zero_g
 Result<Pod> PodService::stop(const Caller& caller, const PodId& id) {
   return core_.transact([&]() -> Result<Pod> {
     auto pod = TRY(mine(caller, id));
+    TRY(settled(pod));
     if (wish_from_text(pod.wish).locked) return fail(Reason::pod_locked, {{"pod", id.str()}});
     const bool waited = pod.state == PodState::queued;
     TRY(move(pod, PodEvent::stop, {waited ? Reason::wait_cancelled : Reason::stopped_by_user, {}, {}}));
@@ -493,10 +505,11 @@ Result<Pod> PodService::stop(const Caller& caller, const PodId& id) {
 Result<Pod> PodService::restart(const Caller& caller, const PodId& id) {
   return core_.transact([&]() -> Result<Pod> {
     auto pod = TRY(mine(caller, id));
+    TRY(settled(pod));
     if (wish_from_text(pod.wish).locked) return fail(Reason::pod_locked, {{"pod", id.str()}});
     if (pod.state == PodState::host_lost) return fail(Reason::pod_host_unreachable);
     TRY(move(pod, PodEvent::starting_again, {Reason::restarted_by_user, {}, {}}));
-    ++pod.run;
+    pod.run = next_run(pod);
     pod.started_at.reset();
     order(pod);
     return pod;
@@ -506,6 +519,7 @@ Result<Pod> PodService::restart(const Caller& caller, const PodId& id) {
 Result<> PodService::remove(const Caller& caller, const PodId& id) {
   return core_.transact([&]() -> Result<> {
     auto pod = TRY(mine(caller, id));
+    TRY(settled(pod));
     if (wish_from_text(pod.wish).locked) return fail(Reason::pod_locked, {{"pod", id.str()}});
     const auto host = pod.host ? hosts_.store().find(*pod.host) : std::nullopt;
     const bool on_a_host = host && host->state != HostState::retired;
@@ -548,6 +562,7 @@ Result<std::shared_ptr<http::Stream>> PodService::logs(const Caller& caller, con
 
 void PodService::host_reported(const HostId& host, const link::Report& report) {
   if (!report.engine_reachable) return;  // the pods are as last seen: nothing may be concluded
+  if (settling_) return hear(host, report);
   const auto uptime = core_.runtime().uptime();
   if (settled_.covers(host, report, uptime)) return;
   const auto acts_before = acts_;
@@ -555,6 +570,10 @@ void PodService::host_reported(const HostId& host, const link::Report& report) {
   for (const auto& facts : report.pods) said[facts.pod] = &facts;
   for (auto& pod : store_.on_host(host)) {
     const auto found = said.find(pod.id);
+    if (found == said.end() && unsettled(pod)) {
+      settle_unseen(std::move(pod), report.stray_containers);
+      continue;
+    }
     if (found == said.end()) {
       // The order did not arrive, or the agent lost its journal.
       if (ordered(pod.state)) send_order(pod, host);
@@ -562,6 +581,10 @@ void PodService::host_reported(const HostId& host, const link::Report& report) {
     }
     const auto* facts = found->second;
     said.erase(found);
+    if (unsettled(pod) && facts->generation == pod.generation) {
+      settle(std::move(pod), host, *facts);
+      continue;
+    }
     observe(std::move(pod), *facts);
   }
   for (const auto& [id, facts] : said) {
@@ -570,6 +593,10 @@ void PodService::host_reported(const HostId& host, const link::Report& report) {
     if (!pod) continue;
     if (pod->state == PodState::deleted && facts->phase == link::PodPhase::deleted) {
       send_forget(host, id, facts->generation);
+    } else if (facts->generation > pod->generation && unsettled(*pod)) {
+      settle(*pod, host, *facts);
+    } else if (facts->generation < generation_floor_ && is_up(facts->phase) && pod->state != PodState::deleted) {
+      continue;  // it was here before the restore, which nobody had ended; the host shows it
     } else if (facts->generation < pod->generation || pod->state == PodState::deleted) {
       // It lives elsewhere by now, or is gone; what is left of it here has no owner.
       if (facts->phase == link::PodPhase::deleted)
@@ -599,12 +626,8 @@ void PodService::observe(Pod pod, const link::PodFacts& facts) {
   }
   if (facts.generation > pod.generation) {
     // The world is ahead of the table: it came from an older backup. What runs is kept, and our orders count again.
-    log::warn("an agent has obeyed a newer order than the table knows",
-              {{"pod", pod.id.str()}, {"host", pod.host->str()}});
-    pod.generation = facts.generation;
-    pod.run = std::max(pod.run, facts.run);
-    order(pod);
-    return;
+    const auto host = *pod.host;
+    return settle(std::move(pod), host, facts);
   }
   if (facts.generation < pod.generation) {
     if (ordered(pod.state)) send_order(pod, *pod.host);

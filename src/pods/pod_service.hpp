@@ -35,6 +35,7 @@ struct PodConfig {
   int pods_max_per_workspace = 10'000;
   // Wraps each placement pass, for who measures how long it takes; calls its argument exactly once.
   std::function<void(const std::function<void()>& pass)> around_placement = [](const auto& pass) { pass(); };
+  Duration settle_limit{5 * 60'000};  // after a restore: for how long hosts that say nothing are waited for
 };
 
 // What of a pod is seen and worth keeping over a restart of the server.
@@ -94,6 +95,7 @@ class PodService final : public HostListener {
   Result<DryRun> dry_run(const Caller& caller, const CreatePod& input) const;
 
   Result<Pod> get(const Caller& caller, const PodId& id) const;
+  std::optional<Pod> find(const PodId& id) const { return store_.find(id); }  // of any workspace; not for callers
   std::vector<Pod> list(const Caller& caller, Time before, const std::string& before_id,
                         int limit) const;     // newest first
   enum class Waiting { included, left_out };  // of what it waits for; costs a look at the whole queue
@@ -140,6 +142,16 @@ class PodService final : public HostListener {
   void finish_removal(Pod& pod, const HostId& host);
   Result<Pod> mine(const Caller& caller, const PodId& id) const;
 
+  // After a restore from a backup (pod_restore.cpp): the world may be ahead of the table.
+  bool unsettled(const Pod& pod) const;
+  Result<> settled(const Pod& pod) const;  // or refuses, while it is not known what of the pod there is
+  std::int64_t next_run(const Pod& pod) const;
+  void hear(const HostId& host, const link::Report& report);
+  void settle_all();
+  void settle(Pod pod, const HostId& host, const link::PodFacts& facts);
+  void settle_unseen(Pod pod, const std::vector<std::string>& strays);
+  void take_shares(Pod& pod, const HostId& host, const link::PodFacts& facts);
+
   Core& core_;
   Events& events_;
   HostService& hosts_;
@@ -156,7 +168,11 @@ class PodService final : public HostListener {
   SettledReports settled_;
   std::uint64_t acts_ = 0;  // rows written and messages sent so far; the same before and after: nothing was to do
   bool placement_posted_ = false;
-  std::unique_ptr<Timer> placement_timer_, stuck_timer_;
+  std::int64_t generation_floor_ = 0;  // orders since the restore begin here: above whatever agents may have obeyed
+  bool settling_ = false;              // hosts are waited for; nothing is placed and no order is sent
+  Duration settling_since_{0};
+  std::map<HostId, link::Report> heard_;  // while settling
+  std::unique_ptr<Timer> placement_timer_, stuck_timer_, settle_timer_;
 };
 
 }  // namespace gyre

@@ -71,6 +71,20 @@ int PodStore::count_in(PodState state) const {
   return db_.value<int>("SELECT COUNT(*) FROM pods WHERE state=$1", state);
 }
 
+std::optional<PodStore::Restore> PodStore::newest_restore() const {
+  return db_.one<Restore>("SELECT restored_at, settled_at FROM restores ORDER BY restored_at DESC LIMIT 1");
+}
+
+void PodStore::restore_settled(Time at) { db_.exec("UPDATE restores SET settled_at=$1 WHERE settled_at IS NULL", at); }
+
+void PodStore::mark_restored(Time restored_at, Time backup_made_at, Time certificates_until) {
+  db_.exec("INSERT INTO restores (restored_at, backup_made_at, settled_at) VALUES ($1, $2, NULL)", restored_at,
+           backup_made_at);
+  db_.exec("DELETE FROM restored_hosts");
+  db_.exec("INSERT INTO restored_hosts (host, until_at) SELECT id, $1 FROM hosts WHERE state <> 'retired'",
+           certificates_until);
+}
+
 std::int64_t PodStore::next_queue_order() const {
   return db_.value<std::int64_t>("SELECT COALESCE(MAX(queue_order), 0) + 1 FROM pods WHERE state='queued'");
 }

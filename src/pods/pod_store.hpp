@@ -25,8 +25,20 @@ class PodStore {
   int count_in(PodState state) const;
   std::int64_t next_queue_order() const;
 
+  struct Restore {
+    Time restored_at{};
+    std::optional<Time> settled_at;
+  };
+  std::optional<Restore> newest_restore() const;  // of this database from a backup; most have none
+  void restore_settled(Time at);
+  // What `gyre restore` writes into a database that came from a backup, before a server sees it: from then on agents
+  // may be ahead of it. Until `certificates_until` each host may once show a certificate newer than the backup.
+  void mark_restored(Time restored_at, Time backup_made_at, Time certificates_until);
+
  private:
   db::Connection& db_;
 };
+
+BOOST_DESCRIBE_STRUCT(PodStore::Restore, (), (restored_at, settled_at))
 
 }  // namespace gyre

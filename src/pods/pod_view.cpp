@@ -2,6 +2,7 @@
 
 #include <boost/json.hpp>
 #include <cmath>
+#include <cstdio>
 
 #include "json/codec.hpp"
 #include "pods/parse.hpp"
@@ -48,6 +49,20 @@ std::optional<ProgressView> progress(const PodDetail& detail) {
                                          facts.pull_bytes_per_second);
   }
   return out;
+}
+
+constexpr int nearly_full_percent = 90;  // R-221
+
+std::string gb_text(std::int64_t bytes) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.1f GB", static_cast<double>(bytes) / static_cast<double>(gb));
+  return text;
+}
+
+void warn_if_full(PodView& out, Reason reason, std::int64_t used, std::int64_t limit, Language language) {
+  if (limit <= 0 || used < limit / 100 * nearly_full_percent) return;
+  const Args args{{"percent", std::to_string(used * 100 / limit)}, {"used", gb_text(used)}, {"limit", gb_text(limit)}};
+  out.warnings.push_back(words(reason, args, {}, language));
 }
 
 }  // namespace
@@ -153,6 +168,12 @@ PodView view(const PodDetail& detail, Language language) {
   if (detail.host) out.hostName = detail.host->name;
   out.podHostId = pod.host_name;
   out.healthy = up && detail.seen.healthy;
+  if (detail.facts && up) {
+    warn_if_full(out, Reason::container_disk_nearly_full, detail.facts->container_disk_used_bytes,
+                 wish.container_disk_gb * gb, language);
+    warn_if_full(out, Reason::volume_nearly_full, detail.facts->volume_used_bytes.value_or(0), wish.volume_gb * gb,
+                 language);
+  }
   return out;
 }
 
@@ -270,6 +291,7 @@ json::Fields fields(const PodView*) {
       {"simulated", "its GPUs are simulated", "false"},
       {"healthy", "every exposed port accepts connections", "true"},
       {"machineType", "the machine type it was made with", R"("g2.small")"},
+      {"warnings", "what will be trouble soon: a container disk or volume that is 90 % full", "[]"},
   };
 }
 

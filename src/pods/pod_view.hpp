@@ -100,6 +100,7 @@ struct PodView {
   std::string podHostId;
   bool simulated = false, healthy = false;
   std::optional<std::string> machineType;
+  std::vector<ReasonView> warnings;
 };
 BOOST_DESCRIBE_STRUCT(PodView, (),
                       (id, name, image, imageName, desiredStatus, computeType, cloudType, costPerHr, adjustedCostPerHr,
@@ -108,7 +109,7 @@ BOOST_DESCRIBE_STRUCT(PodView, (),
                        dockerStartCmd, machineId, templateId, endpointId, networkVolumeId, consumerUserId,
                        containerRegistryAuthId, cpuFlavorId, lastStartedAt, lastStatusChange, machine, createdAt,
                        status, reason, progress, queue, containers, restartPolicy, generation, run, hostName, podHostId,
-                       simulated, healthy, machineType))
+                       simulated, healthy, machineType, warnings))
 json::Fields fields(const PodView*);
 
 struct DryRunView {

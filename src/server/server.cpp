@@ -23,6 +23,8 @@
 #include "http/server.hpp"
 #include "link/authority.hpp"
 #include "link/grpc_server.hpp"
+#include "monitoring/metrics_routes.hpp"
+#include "monitoring/metrics_service.hpp"
 #include "pods/pod_routes.hpp"
 #include "pods/pod_service.hpp"
 #include "quotas/quota_routes.hpp"
@@ -153,7 +155,7 @@ http::ServerOptions http_options(const Config& config) {
 class Server {
  public:
   Server(const ServerOptions& options, std::unique_ptr<db::Connection> database, link::Authority authority,
-         std::string key, const HostPort& agents)
+         std::string key, std::shared_ptr<MetricsStore> metrics_store, const HostPort& agents)
       : options_(options),
         config_(options.config),
         agents_(agents),
@@ -169,6 +171,7 @@ class Server {
         hosts_(core_, events_, link_, fleet_config()),
         quotas_(core_, events_),
         pods_(core_, events_, hosts_, quotas_, link_, pod_config()),
+        monitoring_(core_, hosts_, pods_, link_, std::move(metrics_store)),
         router_(core_, [this](const http::Request& request) { return accounts_.authenticate(request); }) {
     hosts_.set_listener(pods_);
     watch_everything();
@@ -249,7 +252,9 @@ class Server {
     router_.add(gpu_routes(hosts_));
     router_.add(quota_routes(quotas_, unknown));
     router_.add(pod_routes(pods_, hosts_, events_, unknown));
-    router_.add(system_routes({router_, metrics_, [this] { return !closing_; }}));
+    router_.add(metrics_routes(monitoring_, pods_, hosts_));
+    router_.add(
+        system_routes({router_, metrics_, [this] { return !closing_; }, [this] { return monitoring_.prometheus(); }}));
     router_.add(landing_routes());
     router_.add(help_routes());
   }
@@ -319,6 +324,7 @@ class Server {
     closing_ = true;
     log::info("server closing", {{"connections", std::to_string(http_ ? http_->connections() : 0)}});
     feed_.close_all();
+    monitoring_.close_all();
     if (!http_) return runtime_.stop();
     http_->drain(config_.drain_timeout, [this] { runtime_.post([this] { runtime_.stop(); }); });
   }
@@ -438,6 +444,10 @@ class Server {
         ++count[{{"state", std::string(enum_text(host.state))}, {"online", host.online ? "true" : "false"}}];
       return Metrics::Labelled(count.begin(), count.end());
     });
+    metrics_.watched_counter("gyre_measured_values_written_total", "Values of pods and GPUs written to their store.",
+                             {}, [this] { return static_cast<double>(monitoring_.counters().written); });
+    metrics_.watched_counter("gyre_measured_write_failures_total", "Writes to the store of values that failed.", {},
+                             [this] { return static_cast<double>(monitoring_.counters().failed_writes); });
     metrics_.gauge("gyre_event_readers", "Open event streams.", {},
                    [this] { return static_cast<double>(feed_.readers()); });
   }
@@ -464,6 +474,7 @@ class Server {
   HostService hosts_;
   QuotaService quotas_;
   PodService pods_;
+  MonitoringService monitoring_;
   http::Router router_;
   std::unique_ptr<http::Server> http_;
 };
@@ -486,8 +497,9 @@ Result<> run_server(const ServerOptions& options) {
   auto authority = TRY(link::Authority::open(fs::path(config.data_dir) / "authority", now));
   OsRandom random;
   auto key = TRY(installation_key(fs::path(config.data_dir) / "secret.key", random));
+  std::shared_ptr<MetricsStore> metrics_store = TRY(MetricsStore::open(fs::path(config.data_dir) / "metrics.db"));
   const auto agents = TRY(agents_address(config.agents_listen));
-  Server server(options, std::move(database), std::move(authority), std::move(key), agents);
+  Server server(options, std::move(database), std::move(authority), std::move(key), std::move(metrics_store), agents);
   return server.run();
 }
 

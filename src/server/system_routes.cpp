@@ -39,10 +39,14 @@ std::vector<http::Route> system_routes(SystemRoutesNeeds needs) {
                            }));
   out.back().answer_type = "text/plain";
   out.back().errors = {Reason::shutting_down};
-  out.push_back(open_route("/metrics", "Numbers for Prometheus", "In Prometheus's text format, of this process only.",
-                           [&metrics = needs.metrics](const http::Request&) {
-                             return Result<http::Response>(text(metrics.text(), Metrics::content_type));
-                           }));
+  out.push_back(
+      open_route("/metrics", "Numbers for Prometheus",
+                 "In Prometheus's text format: of this process, and the last "
+                 "values of every pod that runs, labelled with pod, workspace and GPU. Open to whoever reaches "
+                 "this address: keep it from strangers at the proxy in front.",
+                 [&metrics = needs.metrics, pods = needs.pods](const http::Request&) {
+                   return Result<http::Response>(text(metrics.text() + pods(), Metrics::content_type));
+                 }));
   out.back().answer_type = "text/plain";
   for (const char* path : {"/openapi.json", "/v1/openapi.json"}) {
     // Made once, at the first question: the table does not change while the server runs.

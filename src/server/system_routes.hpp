@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <string>
 
 #include "http/router.hpp"
 #include "runtime/metrics.hpp"
@@ -11,7 +12,8 @@ namespace gyre::server {
 struct SystemRoutesNeeds {
   const http::Router& router;  // whose routes the document describes
   const Metrics& metrics;
-  std::function<bool()> ready;  // false while it closes
+  std::function<bool()> ready;        // false while it closes
+  std::function<std::string()> pods;  // the last values of pods, in the same text format
 };
 std::vector<http::Route> system_routes(SystemRoutesNeeds needs);
 

@@ -2,7 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <unistd.h>
+
 #include <boost/json.hpp>
+#include <filesystem>
 
 #include "accounts/account_routes.hpp"
 #include "base/check.hpp"
@@ -10,6 +13,7 @@
 #include "events/event_routes.hpp"
 #include "fleet/gpu_routes.hpp"
 #include "fleet/host_routes.hpp"
+#include "monitoring/metrics_routes.hpp"
 #include "pods/pod_routes.hpp"
 #include "quotas/quota_routes.hpp"
 
@@ -26,7 +30,11 @@ class Gpus final : public engine::GpuProbe {
       list_.push_back({"GPU-" + host + "-" + std::to_string(i), i, type, 48'000'000'000, "", false});
   }
   std::vector<engine::Gpu> gpus() override { return list_; }
-  std::vector<engine::GpuReading> read() override { return {}; }
+  std::vector<engine::GpuReading> read() override {
+    std::vector<engine::GpuReading> out;
+    for (const auto& gpu : list_) out.push_back({gpu.uuid, 37, 3'950'000'000, 61, 180, 0, {}});
+    return out;
+  }
   std::optional<engine::GpuDriver> driver() override { return engine::GpuDriver{"535.129.03", "12.2"}; }
 
  private:
@@ -95,6 +103,7 @@ struct World::Server {
         accounts(core, {.password_cost = {.passes = 1, .memory_bytes = 8192}}),
         quotas(core, events),
         pods(core, events, hosts, quotas, link, pod_config()),
+        monitoring(core, hosts, pods, link, in.metrics_store_),
         router(core, [this](const http::Request& request) { return accounts.authenticate(request); }) {
     router.add(pod_routes(pods, hosts, events, json::UnknownKeys::refuse));
     router.add(quota_routes(quotas, json::UnknownKeys::refuse));
@@ -102,6 +111,7 @@ struct World::Server {
     router.add(gpu_routes(hosts));
     router.add(account_routes(accounts));
     router.add(event_routes(feed));
+    router.add(metrics_routes(monitoring, pods, hosts));
   }
 
   FleetConfig fleet_config() {
@@ -132,6 +142,7 @@ struct World::Server {
   AccountService accounts;
   QuotaService quotas;
   PodService pods;
+  MonitoringService monitoring;
   http::Router router;
   Alive alive;
 };
@@ -158,6 +169,9 @@ class World::AgentEnd final : public link::ServerLink {
 
 World::World(std::uint64_t seed, LinkFaults faults)
     : runtime(seed), dice(seed ^ 0x5eed), seed_(seed), faults_(faults), db_(db::open("sqlite::memory:")) {
+  auto store = MetricsStore::open(":memory:");
+  CHECK(store);
+  metrics_store_ = std::move(*store);
   db::migrate(*db_);
   restart_server();
   auto& server = *server_;
@@ -175,6 +189,8 @@ World::World(std::uint64_t seed, LinkFaults faults)
 // The agents and the server go first: what they still wait for in the runtime must find them gone, not destroyed
 // halfway.
 World::~World() {
+  for (const char* suffix : {"", ".restored", ".restored-wal", ".restored-shm"})
+    if (!backup_.empty()) std::filesystem::remove(backup_ + suffix);
   for (auto& machine : machines_) machine->agent.reset();
   server_.reset();
 }
@@ -200,6 +216,7 @@ World::Machine& World::machine(const HostId& host) const {
 engine::FakeEngine& World::engine(const HostId& host) { return machine(host).engine; }
 bool World::agent_is_up(const HostId& host) const { return machine(host).agent != nullptr; }
 HostService& World::hosts_service() { return server_->hosts; }
+MonitoringService& World::monitoring() { return server_->monitoring; }
 
 void World::in_task(std::function<void()> work) {
   server_->core.post("test", std::move(work));
@@ -306,6 +323,26 @@ void World::cut_link(const HostId& host, bool cut) {
     connect(at);
 }
 
+void World::take_backup() {
+  backup_ = (std::filesystem::temp_directory_path() /
+             ("gyre-world-" + std::to_string(::getpid()) + "-" + std::to_string(seed_) + ".db"))
+                .string();
+  std::filesystem::remove(backup_);
+  db_->copy_to(backup_);
+  backup_made_at_ = runtime.now();
+}
+
+void World::restore_backup() {
+  CHECK(!server_ && !backup_.empty());
+  const auto working = backup_ + ".restored";
+  db_.reset();
+  std::filesystem::copy_file(backup_, working, std::filesystem::copy_options::overwrite_existing);
+  db_ = db::open("sqlite://" + working);
+  db_->script("PRAGMA synchronous = OFF");  // no power is cut in this world
+  restored_at_ = runtime.now();
+  PodStore(*db_).mark_restored(*restored_at_, *backup_made_at_, *restored_at_ + 7 * 24h);
+}
+
 void World::lose_journal(const HostId& host) {
   auto& at = machine(host);
   CHECK(!at.agent);
@@ -363,7 +400,13 @@ http::Response World::call(http::Method method, const std::string& target, const
       "request",
       [&server, request, answer] {
         auto response = std::make_shared<http::Response>(server.router.dispatch(request));
-        server.core.after_commit([answer, response] { *answer = *response; });
+        server.core.after_commit([answer, response] {
+          if (!response->later) {
+            *answer = *response;
+            return;
+          }
+          response->later->when_done([answer](http::Response late) { *answer = std::move(late); });
+        });
       },
       [answer] { *answer = http::Response{.status = 500}; });
   for (int steps = 0; !*answer && steps < 100'000; ++steps) runtime.step();
@@ -433,6 +476,8 @@ void World::check() {
       auto& highest = run_of[pod_id];
       EXPECT_GE(number, highest) << where << "pod " << pod_id << " was started by an order of an old generation";
       highest = std::max(highest, static_cast<std::int64_t>(number));
+      // What ended before a restore was ordered by a table that is no more.
+      if (restored_at_ && run.ended && *run.ended <= *restored_at_) continue;
       if (run.end != engine::FakeEnd::stopped && run.end != engine::FakeEnd::killed &&
           run.end != engine::FakeEnd::removed)
         continue;

@@ -20,6 +20,7 @@
 #include "events/event_feed.hpp"
 #include "fleet/host_service.hpp"
 #include "http/router.hpp"
+#include "monitoring/metrics_service.hpp"
 #include "pods/pod_service.hpp"
 #include "sim/sim_runtime.hpp"
 
@@ -69,7 +70,11 @@ class World {
   void restart_agent(const HostId& host);
   bool agent_is_up(const HostId& host) const;
   void cut_link(const HostId& host, bool cut);  // the network between server and host
-  void lose_journal(const HostId& host);        // the agent's disk was wiped; takes effect at its next start
+  // The server's database as it is now, as a file; and back to it, as `gyre restore` does it. The server must be down
+  // for the second.
+  void take_backup();
+  void restore_backup();
+  void lose_journal(const HostId& host);  // the agent's disk was wiped; takes effect at its next start
   void reboot_host(const HostId& host,
                    Duration away);  // power loss: containers die, the agent comes back with the machine
   engine::FakeEngine& engine(const HostId& host);
@@ -84,6 +89,7 @@ class World {
   std::vector<HostId> hosts() const;
   db::Connection& database() { return *db_; }
   HostService& hosts_service();
+  MonitoringService& monitoring();
   void in_task(std::function<void()> work);  // as a task of the server, done when this returns
 
  private:
@@ -100,10 +106,13 @@ class World {
   std::uint64_t seed_;
   LinkFaults faults_;
   std::unique_ptr<db::Connection> db_;
+  std::shared_ptr<MetricsStore> metrics_store_;  // a file, in life: it outlives the server
   std::unique_ptr<Server> server_;
   std::vector<std::unique_ptr<Machine>> machines_;
   std::string admin_key_;
   std::size_t checked_runs_ = 0;
+  std::string backup_;
+  std::optional<Time> backup_made_at_, restored_at_;
 };
 
 }  // namespace gyre::sim

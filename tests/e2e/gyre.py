@@ -228,10 +228,11 @@ class Gyre:
         self.home.mkdir(parents=True, exist_ok=True)
         self.engine, self.simulate, self.language = engine, simulate, language
         self.said = None
+        self.settings = {}  # GYRE_... variables for every command
 
     def environment(self, **more):
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("GYRE_", "XDG_"))}
-        return kept | {"HOME": str(self.home), "LC_ALL": self.language} | more
+        return kept | {"HOME": str(self.home), "LC_ALL": self.language} | self.settings | more
 
     def cli(self, *arguments, expect=EXIT_OK, env=None, timeout=120, **more):
         """Runs the command line. The answer has .stdout, .stderr and .json()."""
