@@ -113,7 +113,7 @@ void PodService::settle(Pod pod, const HostId& host, const link::PodFacts& facts
              wants_up(pod.state)) {
     must(move(pod, PodEvent::stop, because));  // what its next report says completes it
   } else {
-    store_.update(pod);
+    save(pod);
   }
   order(pod);
 }
