@@ -69,7 +69,8 @@ bool same(const InputValue& left, const InputValue& right) {
 }
 bool same(const FieldDefinition& left, const FieldDefinition& right) {
   return same(left.description, right.description) && same(left.name, right.name) &&
-         same(left.arguments, right.arguments) && same(left.type, right.type) && same(left.directives, right.directives);
+         same(left.arguments, right.arguments) && same(left.type, right.type) &&
+         same(left.directives, right.directives);
 }
 bool same(const EnumValue& left, const EnumValue& right) {
   return same(left.description, right.description) && same(left.name, right.name) &&
@@ -80,10 +81,11 @@ bool same(const OperationType& left, const OperationType& right) {
 }
 bool same(const Definition& left, const Definition& right) {
   return left.kind == right.kind && left.extension == right.extension && left.repeatable == right.repeatable &&
-         left.operation == right.operation && same(left.description, right.description) && same(left.name, right.name) &&
-         same(left.variables, right.variables) && same(left.condition, right.condition) &&
-         same(left.directives, right.directives) && same(left.set, right.set) && same(left.types, right.types) &&
-         same(left.fields, right.fields) && same(left.inputs, right.inputs) && same(left.values, right.values) &&
+         left.operation == right.operation && same(left.description, right.description) &&
+         same(left.name, right.name) && same(left.variables, right.variables) &&
+         same(left.condition, right.condition) && same(left.directives, right.directives) &&
+         same(left.set, right.set) && same(left.types, right.types) && same(left.fields, right.fields) &&
+         same(left.inputs, right.inputs) && same(left.values, right.values) &&
          same(left.operations, right.operations) && same(left.locations, right.locations);
 }
 
@@ -98,9 +100,12 @@ std::string_view Document::keep(std::string_view text) {
 
 std::string_view text_of(OperationKind kind) {
   switch (kind) {
-    case OperationKind::query: return "query";
-    case OperationKind::mutation: return "mutation";
-    case OperationKind::subscription: return "subscription";
+    case OperationKind::query:
+      return "query";
+    case OperationKind::mutation:
+      return "mutation";
+    case OperationKind::subscription:
+      return "subscription";
   }
   return "";
 }

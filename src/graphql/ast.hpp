@@ -125,8 +125,8 @@ struct Selection {
   Name alias, name;  // the name of a field or of the fragment that is spread
   List<Argument> arguments;
   List<Directive> directives;
-  const Type* condition = nullptr;        // of an inline fragment, if it has one
-  const SelectionSet* set = nullptr;      // null for a leaf and for a spread
+  const Type* condition = nullptr;    // of an inline fragment, if it has one
+  const SelectionSet* set = nullptr;  // null for a leaf and for a spread
   Selection* next = nullptr;
   std::string_view key() const { return alias ? alias.text : name.text; }
 };

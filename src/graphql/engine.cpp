@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "base/enum_text.hpp"
 #include "graphql/measure.hpp"
 #include "graphql/parser.hpp"
 #include "graphql/validate.hpp"
@@ -23,12 +22,13 @@ std::string_view trimmed(std::string_view text) {
 
 std::string media_type(std::string_view header) {
   std::string out(trimmed(header.substr(0, header.find(';'))));
-  std::transform(out.begin(), out.end(), out.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  std::transform(out.begin(), out.end(), out.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   return out;
 }
 
-// The one of our two types that the client names first. Whoever names neither gets JSON: refusing an answer because of an
-// Accept header helps nobody.
+// The one of our two types that the client names first. Whoever names neither gets JSON: refusing an answer because of
+// an Accept header helps nobody.
 std::string_view wanted_type(std::string_view accept) {
   while (!accept.empty()) {
     const auto comma = accept.find(',');
@@ -46,10 +46,14 @@ Reply reply(int status, std::string_view type, const Execution& execution) {
 
 int status_of(ErrorCode code) {
   switch (code) {
-    case ErrorCode::method_not_allowed: return 405;
-    case ErrorCode::too_large: return 413;
-    case ErrorCode::unsupported_media: return 415;
-    default: return 400;
+    case ErrorCode::method_not_allowed:
+      return 405;
+    case ErrorCode::too_large:
+      return 413;
+    case ErrorCode::unsupported_media:
+      return 415;
+    default:
+      return 400;
   }
 }
 
@@ -80,7 +84,8 @@ Result<Asked> read_object(const bj::object& object) {
   if (const auto* name = object.if_contains("operationName"); name && !name->is_null()) {
     if (!name->is_string()) return malformed("operationName", "a string");
     // Some clients send "" where they mean none.
-    if (!name->get_string().empty()) out.operation_name = std::string(name->get_string().data(), name->get_string().size());
+    if (!name->get_string().empty())
+      out.operation_name = std::string(name->get_string().data(), name->get_string().size());
   }
   return out;
 }
@@ -115,8 +120,8 @@ tl::expected<std::shared_ptr<const ast::Document>, GraphErrors> Engine::prepare(
   const auto wrong = [](GraphError error) { return tl::unexpected(GraphErrors{std::move(error)}); };
   const auto& limits = options_.limits;
   if (text.size() > limits.document_bytes_max)
-    return wrong(refusal(Reason::graphql_too_large, {{"size", std::to_string(text.size())},
-                                                     {"max", std::to_string(limits.document_bytes_max)}}));
+    return wrong(refusal(Reason::graphql_too_large,
+                         {{"size", std::to_string(text.size())}, {"max", std::to_string(limits.document_bytes_max)}}));
   auto parsed = parse(std::string(text), {limits.tokens_max, limits.nesting_max});
   if (!parsed) return wrong(std::move(parsed.error()));
   if (auto over = over_limit(**parsed, limits)) return wrong(std::move(*over));
@@ -160,7 +165,7 @@ Reply Engine::answer(const Question& question, const Request& request) {
   if (!asked) return refused(type, asked.error());
   const auto execution = run(asked->document, asked->variables, asked->operation_name, request, get);
   const auto code = execution.errors.empty() ? nullptr : execution.errors[0].extensions.if_contains("code");
-  if (code && *code == reason_text(Reason::graphql_mutation_by_get).data()) {
+  if (code && *code == bj::string_view(reason_text(Reason::graphql_mutation_by_get).data())) {
     auto out = reply(405, type, execution);
     out.allow = "POST";
     return out;

@@ -1,5 +1,5 @@
-// Answers GraphQL requests over a schema and its resolvers: limits, parsed documents kept, GraphQL over HTTP as plain data.
-// Not thread-safe: it belongs to the thread that runs it, with all its resolvers.
+// Answers GraphQL requests over a schema and its resolvers: limits, parsed documents kept, GraphQL over HTTP as plain
+// data. Not thread-safe: it belongs to the thread that runs it, with all its resolvers.
 #pragma once
 
 #include <boost/json/object.hpp>

@@ -39,7 +39,7 @@ struct PlannedField {
 struct Plan {
   std::vector<PlannedField> fields;
   std::unordered_map<std::string_view, std::size_t> places;  // of fields, once there are many
-  std::optional<Failure> failure;  // a directive that cannot be read
+  std::optional<Failure> failure;                            // a directive that cannot be read
   bool batched = false;
 };
 
@@ -61,18 +61,25 @@ enum class Done { value, null, failed };
 
 bj::value to_json(const Value& value) {
   switch (value.kind()) {
-    case Value::Kind::boolean: return value.as_boolean();
-    case Value::Kind::integer: return value.as_integer();
-    case Value::Kind::number: return value.as_number();
-    case Value::Kind::text: return bj::value(bj::string_view(value.as_text().data(), value.as_text().size()));
-    case Value::Kind::time: return bj::value(rfc3339(value.as_time()));
+    case Value::Kind::boolean:
+      return value.as_boolean();
+    case Value::Kind::integer:
+      return value.as_integer();
+    case Value::Kind::number:
+      return value.as_number();
+    case Value::Kind::text:
+      return bj::value(bj::string_view(value.as_text().data(), value.as_text().size()));
+    case Value::Kind::time:
+      return bj::value(rfc3339(value.as_time()));
     case Value::Kind::list: {
       bj::array out;
       for (std::size_t i = 0; i < value.list_size(); ++i) out.push_back(to_json(value.list_item(i)));
       return out;
     }
-    case Value::Kind::json: return value.as_json();
-    default: return nullptr;
+    case Value::Kind::json:
+      return value.as_json();
+    default:
+      return nullptr;
   }
 }
 
@@ -89,8 +96,8 @@ double number_in(std::string_view text) {
 
 class Executor {
  public:
-  Executor(const Resolvers& resolvers, const ast::Document& document, const Variables& variables, const Context& context,
-           const ExecuteOptions& options)
+  Executor(const Resolvers& resolvers, const ast::Document& document, const Variables& variables,
+           const Context& context, const ExecuteOptions& options)
       : resolvers_(resolvers),
         schema_(resolvers.schema()),
         document_(document),
@@ -105,8 +112,9 @@ class Executor {
   Execution run(const ast::Definition& operation) {
     const auto* root = schema_.root(operation.operation);
     if (!root) {
-      add_error({"Schema is not configured to execute " + std::string(ast::text_of(operation.operation)) + " operation.",
-                 {operation.at}});
+      add_error(
+          {"Schema is not configured to execute " + std::string(ast::text_of(operation.operation)) + " operation.",
+           {operation.at}});
       return finish(false);
     }
     Plan plan;
@@ -167,7 +175,8 @@ class Executor {
         if (directive.name.text != name) continue;
         const auto* known = schema_.directive(name);
         if (!known) return std::nullopt;
-        auto arguments = coerce_arguments(known->arguments, directive.arguments, directive.at, variables_, options_.leniency);
+        auto arguments =
+            coerce_arguments(known->arguments, directive.arguments, directive.at, variables_, options_.leniency);
         if (!arguments) {
           if (!plan.failure) plan.failure = std::move(arguments.error());
           return std::nullopt;
@@ -363,7 +372,8 @@ class Executor {
     const auto give = [&](const Value& value) { return complete(place, *field->type, value, place.step); };
     if (field == &schema_.typename_field()) return give(Value::text(place.parent.name));
     if (field == &schema_.schema_field()) return give(value_of(schema_));
-    if (field != &schema_.type_field()) throw std::logic_error("no resolvers for the GraphQL type " + place.parent.name);
+    if (field != &schema_.type_field())
+      throw std::logic_error("no resolvers for the GraphQL type " + place.parent.name);
     const auto& name = place.planned.arguments->at("name").get_string();
     return give(value_of(schema_.type({name.data(), name.size()})));
   }
@@ -396,11 +406,12 @@ class Executor {
     std::string problem;
     const auto* found = resolvers_.object_type(type, value, problem);
     if (!found)
-      return fail(problem.empty() ? "Abstract type \"" + type.name + "\" must resolve to an Object type at runtime for field \"" +
-                                        place.name() + "\". Either the \"" + type.name +
-                                        "\" type should provide a \"resolveType\" function or each possible type should "
-                                        "provide an \"isTypeOf\" function."
-                                  : problem,
+      return fail(problem.empty()
+                      ? "Abstract type \"" + type.name + "\" must resolve to an Object type at runtime for field \"" +
+                            place.name() + "\". Either the \"" + type.name +
+                            "\" type should provide a \"resolveType\" function or each possible type should "
+                            "provide an \"isTypeOf\" function."
+                      : problem,
                   place.planned, &step);
     auto& plan = plan_inside(place.planned, *found);
     if (plan.failure) {
@@ -470,7 +481,8 @@ class Executor {
     };
     const bool is_text = value.kind() == Value::Kind::text;
     if (type.kind == Kind::enum_type) {
-      if (!is_text || !type.member(value.as_text())) return wrong("Enum \"" + type.name + "\" cannot represent value: ");
+      if (!is_text || !type.member(value.as_text()))
+        return wrong("Enum \"" + type.name + "\" cannot represent value: ");
       append_json(out_, value.as_text());
       return Done::value;
     }
@@ -482,7 +494,8 @@ class Executor {
     switch (type.scalar) {
       case Scalar::integer:
         if (is_text && !value.as_text().empty()) number = number_in(value.as_text());
-        if (!std::isfinite(number) || std::trunc(number) != number) return wrong("Int cannot represent non-integer value: ");
+        if (!std::isfinite(number) || std::trunc(number) != number)
+          return wrong("Int cannot represent non-integer value: ");
         if (number > 2147483647.0 || number < -2147483648.0)
           return wrong("Int cannot represent non 32-bit signed integer value: ");
         append_number(out_, number);
@@ -493,7 +506,8 @@ class Executor {
         append_number(out_, number);
         return Done::value;
       case Scalar::boolean:
-        if (!is_boolean && !(is_number && std::isfinite(number))) return wrong("Boolean cannot represent a non boolean value: ");
+        if (!is_boolean && !(is_number && std::isfinite(number)))
+          return wrong("Boolean cannot represent a non boolean value: ");
         out_ += number != 0 ? "true" : "false";
         return Done::value;
       case Scalar::string:
@@ -547,7 +561,8 @@ tl::expected<const ast::Definition*, GraphError> choose_operation(const ast::Doc
   for (const auto& def : document.definitions) {
     if (def.kind != ast::DefinitionKind::operation) continue;
     if (!name && found)
-      return tl::unexpected(GraphError{.message = "Must provide operation name if query contains multiple operations."});
+      return tl::unexpected(
+          GraphError{.message = "Must provide operation name if query contains multiple operations."});
     if (!name || (def.name && def.name.text == *name)) found = &def;
   }
   if (found) return found;

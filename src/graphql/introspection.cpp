@@ -7,14 +7,22 @@ namespace {
 
 std::string_view kind_name(const Type& type) {
   switch (type.kind) {
-    case Kind::scalar: return "SCALAR";
-    case Kind::object: return "OBJECT";
-    case Kind::interface: return "INTERFACE";
-    case Kind::union_type: return "UNION";
-    case Kind::enum_type: return "ENUM";
-    case Kind::input: return "INPUT_OBJECT";
-    case Kind::list: return "LIST";
-    case Kind::non_null: return "NON_NULL";
+    case Kind::scalar:
+      return "SCALAR";
+    case Kind::object:
+      return "OBJECT";
+    case Kind::interface:
+      return "INTERFACE";
+    case Kind::union_type:
+      return "UNION";
+    case Kind::enum_type:
+      return "ENUM";
+    case Kind::input:
+      return "INPUT_OBJECT";
+    case Kind::list:
+      return "LIST";
+    case Kind::non_null:
+      return "NON_NULL";
   }
   return "";
 }
@@ -45,12 +53,14 @@ void add_deprecation(ObjectResolvers<T> resolvers) {
 
 void add_introspection(Resolvers& resolvers) {
   resolvers.type<Schema>("__Schema")
-      .field("description", [](const Schema& schema) -> const std::optional<std::string>& { return schema.description(); })
+      .field("description",
+             [](const Schema& schema) -> const std::optional<std::string>& { return schema.description(); })
       .field("types", [](const Schema& schema) -> const std::vector<const Type*>& { return schema.types(); })
       .field("queryType", [](const Schema& schema) { return schema.root(ast::OperationKind::query); })
       .field("mutationType", [](const Schema& schema) { return schema.root(ast::OperationKind::mutation); })
       .field("subscriptionType", [](const Schema& schema) { return schema.root(ast::OperationKind::subscription); })
-      .field("directives", [](const Schema& schema) -> const std::vector<DirectiveType>& { return schema.directives(); });
+      .field("directives",
+             [](const Schema& schema) -> const std::vector<DirectiveType>& { return schema.directives(); });
 
   resolvers.type<DirectiveType>("__Directive")
       .field("name", [](const DirectiveType& directive) -> const std::string& { return directive.name; })
@@ -76,7 +86,9 @@ void add_introspection(Resolvers& resolvers) {
                return type.kind == Kind::object || type.kind == Kind::interface ? &type.types : nullptr;
              })
       .field("possibleTypes",
-             [](const Type& type) -> const std::vector<const Type*>* { return type.is_abstract() ? &type.objects : nullptr; })
+             [](const Type& type) -> const std::vector<const Type*>* {
+               return type.is_abstract() ? &type.objects : nullptr;
+             })
       .field("enumValues",
              [](const Type& type, Ask& ask) -> Listed<EnumMember> {
                if (type.kind != Kind::enum_type) return std::nullopt;

@@ -13,20 +13,34 @@ bool is_name_start(int c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= '
 
 std::optional<TokenKind> punctuator(int c) {
   switch (c) {
-    case '!': return TokenKind::bang;
-    case '$': return TokenKind::dollar;
-    case '&': return TokenKind::ampersand;
-    case '(': return TokenKind::paren_open;
-    case ')': return TokenKind::paren_close;
-    case ':': return TokenKind::colon;
-    case '=': return TokenKind::equals;
-    case '@': return TokenKind::at;
-    case '[': return TokenKind::bracket_open;
-    case ']': return TokenKind::bracket_close;
-    case '{': return TokenKind::brace_open;
-    case '|': return TokenKind::pipe;
-    case '}': return TokenKind::brace_close;
-    default: return std::nullopt;
+    case '!':
+      return TokenKind::bang;
+    case '$':
+      return TokenKind::dollar;
+    case '&':
+      return TokenKind::ampersand;
+    case '(':
+      return TokenKind::paren_open;
+    case ')':
+      return TokenKind::paren_close;
+    case ':':
+      return TokenKind::colon;
+    case '=':
+      return TokenKind::equals;
+    case '@':
+      return TokenKind::at;
+    case '[':
+      return TokenKind::bracket_open;
+    case ']':
+      return TokenKind::bracket_close;
+    case '{':
+      return TokenKind::brace_open;
+    case '|':
+      return TokenKind::pipe;
+    case '}':
+      return TokenKind::brace_close;
+    default:
+      return std::nullopt;
   }
 }
 
@@ -37,7 +51,9 @@ int hex(int c) {
   return -1;
 }
 
-bool is_scalar_value(std::int32_t code) { return (code >= 0 && code <= 0xd7ff) || (code >= 0xe000 && code <= 0x10ffff); }
+bool is_scalar_value(std::int32_t code) {
+  return (code >= 0 && code <= 0xd7ff) || (code >= 0xe000 && code <= 0x10ffff);
+}
 
 std::size_t indent_of(std::string_view line) {
   const auto first = line.find_first_not_of(" \t");
@@ -69,26 +85,46 @@ std::string dedent(const std::vector<std::string>& lines) {
 
 std::string describe(TokenKind kind) {
   switch (kind) {
-    case TokenKind::end: return "<EOF>";
-    case TokenKind::bang: return "\"!\"";
-    case TokenKind::dollar: return "\"$\"";
-    case TokenKind::ampersand: return "\"&\"";
-    case TokenKind::paren_open: return "\"(\"";
-    case TokenKind::paren_close: return "\")\"";
-    case TokenKind::spread: return "\"...\"";
-    case TokenKind::colon: return "\":\"";
-    case TokenKind::equals: return "\"=\"";
-    case TokenKind::at: return "\"@\"";
-    case TokenKind::bracket_open: return "\"[\"";
-    case TokenKind::bracket_close: return "\"]\"";
-    case TokenKind::brace_open: return "\"{\"";
-    case TokenKind::pipe: return "\"|\"";
-    case TokenKind::brace_close: return "\"}\"";
-    case TokenKind::name: return "Name";
-    case TokenKind::integer: return "Int";
-    case TokenKind::number: return "Float";
-    case TokenKind::string: return "String";
-    case TokenKind::block_string: return "BlockString";
+    case TokenKind::end:
+      return "<EOF>";
+    case TokenKind::bang:
+      return "\"!\"";
+    case TokenKind::dollar:
+      return "\"$\"";
+    case TokenKind::ampersand:
+      return "\"&\"";
+    case TokenKind::paren_open:
+      return "\"(\"";
+    case TokenKind::paren_close:
+      return "\")\"";
+    case TokenKind::spread:
+      return "\"...\"";
+    case TokenKind::colon:
+      return "\":\"";
+    case TokenKind::equals:
+      return "\"=\"";
+    case TokenKind::at:
+      return "\"@\"";
+    case TokenKind::bracket_open:
+      return "\"[\"";
+    case TokenKind::bracket_close:
+      return "\"]\"";
+    case TokenKind::brace_open:
+      return "\"{\"";
+    case TokenKind::pipe:
+      return "\"|\"";
+    case TokenKind::brace_close:
+      return "\"}\"";
+    case TokenKind::name:
+      return "Name";
+    case TokenKind::integer:
+      return "Int";
+    case TokenKind::number:
+      return "Float";
+    case TokenKind::string:
+      return "String";
+    case TokenKind::block_string:
+      return "BlockString";
   }
   return "";
 }
@@ -108,7 +144,8 @@ Token Lexer::fail(std::size_t at, std::string message) {
 std::string Lexer::shown(std::size_t position) const {
   if (position >= source_.size()) return "<EOF>";
   const auto point = code_point_at(source_, position).point;
-  if (point >= 0x20 && point <= 0x7e) return point == '"' ? "'\"'" : '"' + std::string(1, static_cast<char>(point)) + '"';
+  if (point >= 0x20 && point <= 0x7e)
+    return point == '"' ? "'\"'" : '"' + std::string(1, static_cast<char>(point)) + '"';
   char text[16];
   std::snprintf(text, sizeof text, "U+%04X", static_cast<unsigned>(point));
   return text;
@@ -155,7 +192,8 @@ Token Lexer::next() {
     }
     if (c == '"') return source_.substr(start).starts_with("\"\"\"") ? block_string(start) : string(start);
     if (is_digit(c) || c == '-') return number(start);
-    if (c == '\'') return fail(start, "Unexpected single quote character ('), did you mean to use a double quote (\")?");
+    if (c == '\'')
+      return fail(start, "Unexpected single quote character ('), did you mean to use a double quote (\")?");
     return fail(start, "Unexpected character: " + shown(start) + '.');
   }
   const auto end = static_cast<ast::Offset>(source_.size());
@@ -253,7 +291,8 @@ bool Lexer::escape(std::size_t& position, std::string& value) {
         position += static_cast<std::size_t>(size);
         return true;
       }
-      point = static_cast<std::int32_t>(static_cast<std::uint32_t>(point) << 4 | static_cast<std::uint32_t>(hex(digit)));
+      point =
+          static_cast<std::int32_t>(static_cast<std::uint32_t>(point) << 4 | static_cast<std::uint32_t>(hex(digit)));
       if (point < 0) break;
     }
     fail(start, "Invalid Unicode escape sequence: \"" + std::string(slice(start, size)) + "\".");

@@ -11,8 +11,26 @@
 namespace gyre::graphql {
 
 enum class TokenKind : std::uint8_t {
-  end, bang, dollar, ampersand, paren_open, paren_close, spread, colon, equals, at, bracket_open, bracket_close,
-  brace_open, pipe, brace_close, name, integer, number, string, block_string,
+  end,
+  bang,
+  dollar,
+  ampersand,
+  paren_open,
+  paren_close,
+  spread,
+  colon,
+  equals,
+  at,
+  bracket_open,
+  bracket_close,
+  brace_open,
+  pipe,
+  brace_close,
+  name,
+  integer,
+  number,
+  string,
+  block_string,
 };
 
 struct Token {

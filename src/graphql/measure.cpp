@@ -76,11 +76,13 @@ std::optional<GraphError> over_limit(const ast::Document& document, const Limits
   for (const auto& def : document.definitions) {
     if (!def.executable()) continue;  // fragments too: one that nothing spreads is walked by validation all the same
     const auto size = measure.of(*def.set);
-    if (size.depth > limits.depth_max) return refusal(Reason::graphql_too_deep, {{"max", std::to_string(limits.depth_max)}});
+    if (size.depth > limits.depth_max)
+      return refusal(Reason::graphql_too_deep, {{"max", std::to_string(limits.depth_max)}});
     if (size.aliases > limits.aliases_max)
       return refusal(Reason::graphql_too_many_aliases,
                      {{"count", std::to_string(size.aliases)}, {"max", std::to_string(limits.aliases_max)}});
-    if (size.fields > limits.cost_max) return refusal(Reason::graphql_too_costly, {{"max", std::to_string(limits.cost_max)}});
+    if (size.fields > limits.cost_max)
+      return refusal(Reason::graphql_too_costly, {{"max", std::to_string(limits.cost_max)}});
   }
   return std::nullopt;
 }

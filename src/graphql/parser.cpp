@@ -365,10 +365,13 @@ class Parser {
         }
         return out;
       }
-      case TokenKind::integer: return scalar(ast::ValueKind::integer);
-      case TokenKind::number: return scalar(ast::ValueKind::number);
+      case TokenKind::integer:
+        return scalar(ast::ValueKind::integer);
+      case TokenKind::number:
+        return scalar(ast::ValueKind::number);
       case TokenKind::string:
-      case TokenKind::block_string: return string();
+      case TokenKind::block_string:
+        return string();
       case TokenKind::name:
         if (token.text == "true" || token.text == "false") return scalar(ast::ValueKind::boolean);
         if (token.text == "null") return scalar(ast::ValueKind::null);
@@ -387,7 +390,9 @@ class Parser {
         out->text = name().text;
         return out;
       }
-      default: unexpected(); return document_.make<ast::Value>();
+      default:
+        unexpected();
+        return document_.make<ast::Value>();
     }
   }
 
@@ -514,11 +519,25 @@ class Parser {
   }
 
   ast::Name* directive_location() {
-    constexpr std::string_view known[] = {
-        "QUERY",  "MUTATION", "SUBSCRIPTION",     "FIELD",     "FRAGMENT_DEFINITION",
-        "SCHEMA", "SCALAR",   "FRAGMENT_SPREAD",  "OBJECT",    "INLINE_FRAGMENT",
-        "UNION",  "ENUM",     "FIELD_DEFINITION", "INTERFACE", "VARIABLE_DEFINITION",
-        "INPUT_OBJECT", "ENUM_VALUE", "ARGUMENT_DEFINITION", "INPUT_FIELD_DEFINITION"};
+    constexpr std::string_view known[] = {"QUERY",
+                                          "MUTATION",
+                                          "SUBSCRIPTION",
+                                          "FIELD",
+                                          "FRAGMENT_DEFINITION",
+                                          "SCHEMA",
+                                          "SCALAR",
+                                          "FRAGMENT_SPREAD",
+                                          "OBJECT",
+                                          "INLINE_FRAGMENT",
+                                          "UNION",
+                                          "ENUM",
+                                          "FIELD_DEFINITION",
+                                          "INTERFACE",
+                                          "VARIABLE_DEFINITION",
+                                          "INPUT_OBJECT",
+                                          "ENUM_VALUE",
+                                          "ARGUMENT_DEFINITION",
+                                          "INPUT_FIELD_DEFINITION"};
     auto* out = document_.make<ast::Name>();
     const auto token = token_;
     *out = name();

@@ -54,7 +54,8 @@ std::vector<std::string> arguments(const ast::List<ast::Argument>& list) {
 std::string directives(const ast::List<ast::Directive>& list) {
   return join(each(list,
                    [](const ast::Directive& directive) {
-                     return '@' + std::string(directive.name.text) + wrap("(", join(arguments(directive.arguments), ", "), ")");
+                     return '@' + std::string(directive.name.text) +
+                            wrap("(", join(arguments(directive.arguments), ", "), ")");
                    }),
               " ");
 }
@@ -69,7 +70,8 @@ std::string selection(const ast::Selection& selection) {
       return join({"...", wrap("on ", selection.condition ? print(*selection.condition) : ""),
                    directives(selection.directives), selection_set(*selection.set)},
                   " ");
-    case ast::SelectionKind::field: break;
+    case ast::SelectionKind::field:
+      break;
   }
   const auto prefix = wrap("", std::string(selection.alias.text), ": ") + std::string(selection.name.text);
   const auto given = arguments(selection.arguments);
@@ -91,7 +93,8 @@ std::string input_value(const ast::InputValue& input) {
 
 std::string argument_definitions(const ast::List<ast::InputValue>& list) {
   const auto all = each(list, input_value);
-  const bool tall = std::any_of(all.begin(), all.end(), [](const auto& text) { return text.find('\n') != std::string::npos; });
+  const bool tall =
+      std::any_of(all.begin(), all.end(), [](const auto& text) { return text.find('\n') != std::string::npos; });
   return tall ? wrap("(\n", indent(join(all, "\n")), "\n)") : wrap("(", join(all, ", "), ")");
 }
 
@@ -130,10 +133,12 @@ std::string definition(const ast::Definition& def) {
       return "fragment " + name + " on " + print(*def.condition) + ' ' + wrap("", directives(def.directives), " ") +
              selection_set(*def.set);
     case ast::DefinitionKind::schema:
-      return words("schema", {directives(def.directives), block(each(def.operations, [](const ast::OperationType& operation) {
-                                return std::string(ast::text_of(operation.operation)) + ": " + print(*operation.type);
-                              }))});
-    case ast::DefinitionKind::scalar: return words("scalar", {name, directives(def.directives)});
+      return words("schema",
+                   {directives(def.directives), block(each(def.operations, [](const ast::OperationType& operation) {
+                      return std::string(ast::text_of(operation.operation)) + ": " + print(*operation.type);
+                    }))});
+    case ast::DefinitionKind::scalar:
+      return words("scalar", {name, directives(def.directives)});
     case ast::DefinitionKind::object:
     case ast::DefinitionKind::interface:
       return words(def.kind == ast::DefinitionKind::object ? "type" : "interface",
@@ -161,30 +166,36 @@ std::string print(const ast::Value& value) { return print(value, false); }
 
 std::string print(const ast::Value& value, bool sorted) {
   switch (value.kind) {
-    case ast::ValueKind::variable: return '$' + std::string(value.text);
-    case ast::ValueKind::string: return value.block ? print_block_string(value.text) : print_string(value.text);
+    case ast::ValueKind::variable:
+      return '$' + std::string(value.text);
+    case ast::ValueKind::string:
+      return value.block ? print_block_string(value.text) : print_string(value.text);
     case ast::ValueKind::list:
       return '[' + join(each(value.items, [&](const ast::Value& item) { return print(item, sorted); }), ", ") + ']';
     case ast::ValueKind::object: {
       std::vector<const ast::ObjectField*> fields;
       for (const auto& field : value.fields) fields.push_back(&field);
       if (sorted)
-        std::stable_sort(fields.begin(), fields.end(), [](const auto* a, const auto* b) {
-          return natural_compare(a->name.text, b->name.text) < 0;
-        });
+        std::stable_sort(fields.begin(), fields.end(),
+                         [](const auto* a, const auto* b) { return natural_compare(a->name.text, b->name.text) < 0; });
       std::vector<std::string> parts;
-      for (const auto* field : fields) parts.push_back(std::string(field->name.text) + ": " + print(*field->value, sorted));
+      for (const auto* field : fields)
+        parts.push_back(std::string(field->name.text) + ": " + print(*field->value, sorted));
       return '{' + join(parts, ", ") + '}';
     }
-    default: return std::string(value.text);
+    default:
+      return std::string(value.text);
   }
 }
 
 std::string print(const ast::Type& type) {
   switch (type.kind) {
-    case ast::TypeKind::list: return '[' + print(*type.of) + ']';
-    case ast::TypeKind::non_null: return print(*type.of) + '!';
-    case ast::TypeKind::named: break;
+    case ast::TypeKind::list:
+      return '[' + print(*type.of) + ']';
+    case ast::TypeKind::non_null:
+      return print(*type.of) + '!';
+    case ast::TypeKind::named:
+      break;
   }
   return std::string(type.name);
 }

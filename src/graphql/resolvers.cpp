@@ -55,7 +55,8 @@ Resolvers::Resolvers(const Schema& schema) : schema_(schema) {}
 
 Binding& Resolvers::bind(std::string_view name, TypeTag tag) {
   const auto* type = schema_.type(name);
-  if (!type || type->kind != Kind::object) throw std::logic_error("the GraphQL schema has no object type " + std::string(name));
+  if (!type || type->kind != Kind::object)
+    throw std::logic_error("the GraphQL schema has no object type " + std::string(name));
   auto& made = bindings_[type];
   if (!made) {
     made = std::make_unique<Binding>();
@@ -100,7 +101,8 @@ void Resolvers::check() const {
     if (type->kind != Kind::object) continue;
     const auto* bound = binding(*type);
     for (const auto& field : type->fields)
-      if (!bound || !bound->fields[field.index]) missing += (missing.empty() ? "" : ", ") + type->name + '.' + field.name;
+      if (!bound || !bound->fields[field.index])
+        missing += (missing.empty() ? "" : ", ") + type->name + '.' + field.name;
   }
   if (!missing.empty()) throw std::logic_error("GraphQL fields without a resolver: " + missing);
 }

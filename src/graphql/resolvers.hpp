@@ -1,4 +1,5 @@
-// Who answers for each field of a schema: members of described structs, functions, and functions for many parents at once.
+// Who answers for each field of a schema: members of described structs, functions, and functions for many parents at
+// once.
 //
 //   Resolvers resolvers(schema);
 //   resolvers.query().field("pod", [](Ask& ask) -> Result<std::optional<PodView>> {

@@ -36,7 +36,8 @@ constexpr StandardScalar standard_scalars[] = {
     {"Boolean", "The `Boolean` scalar type represents `true` or `false`.", Scalar::boolean},
     {"ID",
      "The `ID` scalar type represents a unique identifier, often used to refetch an object or as key for a cache. The "
-     "ID type appears in a JSON response as a String; however, it is not intended to be human-readable. When expected as "
+     "ID type appears in a JSON response as a String; however, it is not intended to be human-readable. When expected "
+     "as "
      "an input type, any string (such as `\"4\"`) or integer (such as `4`) input value will be accepted as an ID.",
      Scalar::id},
 };
@@ -55,9 +56,11 @@ const T* find_named(const std::vector<T>& list, std::string_view name) {
   return found == list.end() ? nullptr : &*found;
 }
 
-std::string described(const std::optional<std::string>& description, const std::string& indentation = "", bool first = true) {
+std::string described(const std::optional<std::string>& description, const std::string& indentation = "",
+                      bool first = true) {
   if (!description) return "";
-  const auto block = printable_as_block_string(*description) ? print_block_string(*description) : print_string(*description);
+  const auto block =
+      printable_as_block_string(*description) ? print_block_string(*description) : print_string(*description);
   std::string out = !indentation.empty() && !first ? '\n' + indentation : indentation;
   for (const char c : block) {
     out += c;
@@ -80,9 +83,8 @@ std::string printed_input(const InputField& field) {
 
 std::string printed_arguments(const std::vector<InputField>& list, const std::string& indentation = "") {
   if (list.empty()) return "";
-  const bool tall = std::any_of(list.begin(), list.end(), [](const auto& field) {
-    return field.description && !field.description->empty();
-  });
+  const bool tall = std::any_of(list.begin(), list.end(),
+                                [](const auto& field) { return field.description && !field.description->empty(); });
   std::string out = tall ? "(\n" : "(";
   for (std::size_t i = 0; i < list.size(); ++i) {
     if (i) out += tall ? "\n" : ", ";
@@ -113,8 +115,9 @@ std::string printed_type(const Type& type) {
   const auto implements = type.types.empty() ? "" : " implements " + names_of(type.types, " & ");
   for (std::size_t i = 0; i < type.fields.size(); ++i) {
     const auto& field = type.fields[i];
-    lines.push_back(described(field.description, "  ", i == 0) + "  " + field.name + printed_arguments(field.arguments, "  ") +
-                    ": " + field.type->text() + deprecated(field.deprecation));
+    lines.push_back(described(field.description, "  ", i == 0) + "  " + field.name +
+                    printed_arguments(field.arguments, "  ") + ": " + field.type->text() +
+                    deprecated(field.deprecation));
   }
   for (std::size_t i = 0; i < type.members.size(); ++i)
     lines.push_back(described(type.members[i].description, "  ", i == 0) + "  " + type.members[i].name +
@@ -126,13 +129,18 @@ std::string printed_type(const Type& type) {
     case Kind::scalar:
       return head + "scalar " + type.name +
              (type.specified_by ? " @specifiedBy(url: " + print_string(*type.specified_by) + ')' : "");
-    case Kind::object: return head + "type " + type.name + implements + printed_block(lines);
-    case Kind::interface: return head + "interface " + type.name + implements + printed_block(lines);
+    case Kind::object:
+      return head + "type " + type.name + implements + printed_block(lines);
+    case Kind::interface:
+      return head + "interface " + type.name + implements + printed_block(lines);
     case Kind::union_type:
       return head + "union " + type.name + (type.types.empty() ? "" : " = " + names_of(type.types, " | "));
-    case Kind::enum_type: return head + "enum " + type.name + printed_block(lines);
-    case Kind::input: return head + "input " + type.name + printed_block(lines);
-    default: return "";
+    case Kind::enum_type:
+      return head + "enum " + type.name + printed_block(lines);
+    case Kind::input:
+      return head + "input " + type.name + printed_block(lines);
+    default:
+      return "";
   }
 }
 
@@ -183,8 +191,7 @@ bool same_type(const Type& left, const Type& right) {
 }
 
 bool is_subtype_of(const Schema& schema, const Type& type, const Type& super) {
-  if (super.kind == Kind::non_null)
-    return type.kind == Kind::non_null && is_subtype_of(schema, *type.of, *super.of);
+  if (super.kind == Kind::non_null) return type.kind == Kind::non_null && is_subtype_of(schema, *type.of, *super.of);
   if (type.kind == Kind::non_null) return is_subtype_of(schema, *type.of, super);
   if (super.kind == Kind::list) return type.kind == Kind::list && is_subtype_of(schema, *type.of, *super.of);
   if (type.kind == Kind::list) return false;
@@ -274,24 +281,37 @@ class SchemaBuilder {
 
   static std::optional<Kind> kind_of(ast::DefinitionKind kind) {
     switch (kind) {
-      case ast::DefinitionKind::scalar: return Kind::scalar;
-      case ast::DefinitionKind::object: return Kind::object;
-      case ast::DefinitionKind::interface: return Kind::interface;
-      case ast::DefinitionKind::union_type: return Kind::union_type;
-      case ast::DefinitionKind::enum_type: return Kind::enum_type;
-      case ast::DefinitionKind::input: return Kind::input;
-      default: return std::nullopt;
+      case ast::DefinitionKind::scalar:
+        return Kind::scalar;
+      case ast::DefinitionKind::object:
+        return Kind::object;
+      case ast::DefinitionKind::interface:
+        return Kind::interface;
+      case ast::DefinitionKind::union_type:
+        return Kind::union_type;
+      case ast::DefinitionKind::enum_type:
+        return Kind::enum_type;
+      case ast::DefinitionKind::input:
+        return Kind::input;
+      default:
+        return std::nullopt;
     }
   }
 
   static std::string_view word_of(Kind kind) {
     switch (kind) {
-      case Kind::scalar: return "scalar";
-      case Kind::object: return "object";
-      case Kind::interface: return "interface";
-      case Kind::union_type: return "union";
-      case Kind::enum_type: return "enum";
-      default: return "input object";
+      case Kind::scalar:
+        return "scalar";
+      case Kind::object:
+        return "object";
+      case Kind::interface:
+        return "interface";
+      case Kind::union_type:
+        return "union";
+      case Kind::enum_type:
+        return "enum";
+      default:
+        return "input object";
     }
   }
 
@@ -302,12 +322,14 @@ class SchemaBuilder {
       if (own(def.name.text))
         wrong("There can be only one type named \"" + std::string(def.name.text) + "\".");
       else if (!standard && def.name.text.starts_with("__"))
-        wrong("Name \"" + std::string(def.name.text) + "\" must not begin with \"__\", which is reserved by GraphQL introspection.");
+        wrong("Name \"" + std::string(def.name.text) +
+              "\" must not begin with \"__\", which is reserved by GraphQL introspection.");
       else
         add_type(def.name.text, *kind);
     }
     for (const auto& def : document.definitions) {
-      if (def.executable()) wrong("The \"" + std::string(def.name.text) + "\" definition does not belong into a schema.");
+      if (def.executable())
+        wrong("The \"" + std::string(def.name.text) + "\" definition does not belong into a schema.");
       const auto kind = kind_of(def.kind);
       if (!kind || !def.extension) continue;
       const auto* type = own(def.name.text);
@@ -417,7 +439,8 @@ class SchemaBuilder {
 
   void fill_type(Type& type, const ast::Definition& def) {
     if (def.description) type.description = def.description->text;
-    if (auto url = directive_text(def.directives, "specifiedBy", "url", std::nullopt)) type.specified_by = std::move(url);
+    if (auto url = directive_text(def.directives, "specifiedBy", "url", std::nullopt))
+      type.specified_by = std::move(url);
     for (const auto& node : def.types) type.types.push_back(type_of(node));
     add_inputs(type.inputs, def.inputs, type.name);
     for (const auto& node : def.fields) {
@@ -499,7 +522,8 @@ class SchemaBuilder {
     for (std::size_t i = 0; i < 3; ++i) {
       if (!defined && !schema_.roots_[i]) schema_.roots_[i] = own(names[i]);
       if (schema_.roots_[i] && schema_.roots_[i]->kind != Kind::object)
-        wrong(std::string(names[i]) + " root type must be Object type, it cannot be " + schema_.roots_[i]->text() + '.');
+        wrong(std::string(names[i]) + " root type must be Object type, it cannot be " + schema_.roots_[i]->text() +
+              '.');
     }
     if (!schema_.roots_[0]) wrong("Query root type must be provided.");
   }
@@ -552,7 +576,8 @@ class SchemaBuilder {
   // --- is it a schema? ---
 
   void check() {
-    for (const auto& directive : schema_.directives_) check_inputs(directive.arguments, '@' + directive.name + '(', ":)", "argument @");
+    for (const auto& directive : schema_.directives_)
+      check_inputs(directive.arguments, '@' + directive.name + '(', ":)", "argument @");
     for (const auto* type : schema_.types_) {
       if (type->kind == Kind::object || type->kind == Kind::interface) check_fields(*type);
       if (type->kind == Kind::union_type) check_union(*type);
@@ -577,8 +602,10 @@ class SchemaBuilder {
     for (const auto& field : list) {
       check_name(field.name);
       if (!field.type->is_input())
-        wrong("The type of " + before + field.name + after + " must be Input Type but got: " + field.type->text() + '.');
-      if (field.required() && field.deprecation) wrong("Required " + what + before + field.name + after + " cannot be deprecated.");
+        wrong("The type of " + before + field.name + after + " must be Input Type but got: " + field.type->text() +
+              '.');
+      if (field.required() && field.deprecation)
+        wrong("Required " + what + before + field.name + after + " cannot be deprecated.");
     }
   }
 
@@ -587,7 +614,8 @@ class SchemaBuilder {
     for (const auto& field : type.fields) {
       check_name(field.name);
       if (!field.type->is_output())
-        wrong("The type of " + type.name + '.' + field.name + " must be Output Type but got: " + field.type->text() + '.');
+        wrong("The type of " + type.name + '.' + field.name + " must be Output Type but got: " + field.type->text() +
+              '.');
       check_inputs(field.arguments, type.name + '.' + field.name + '(', ":)", "argument ");
     }
     std::set<const Type*> seen;
@@ -608,8 +636,8 @@ class SchemaBuilder {
       if (std::find(type.types.begin(), type.types.end(), further) == type.types.end())
         wrong(further == &type ? "Type " + type.name + " cannot implement " + interface.name +
                                      " because it would create a circular reference."
-                               : "Type " + type.name + " must implement " + further->name + " because it is implemented by " +
-                                     interface.name + '.');
+                               : "Type " + type.name + " must implement " + further->name +
+                                     " because it is implemented by " + interface.name + '.');
     for (const auto& wanted : interface.fields) {
       const auto name = interface.name + '.' + wanted.name, own_name = type.name + '.' + wanted.name;
       const auto* field = type.field(wanted.name);
@@ -626,8 +654,8 @@ class SchemaBuilder {
         if (!mine)
           wrong("Interface field argument " + name + call + " expected but " + own_name + " does not provide it.");
         else if (!same_type(*argument.type, *mine->type))
-          wrong("Interface field argument " + name + call + " expects type " + argument.type->text() + " but " + own_name +
-                call + " is type " + mine->type->text() + '.');
+          wrong("Interface field argument " + name + call + " expects type " + argument.type->text() + " but " +
+                own_name + call + " is type " + mine->type->text() + '.');
       }
       for (const auto& argument : field->arguments)
         if (!wanted.argument(argument.name) && argument.required())
@@ -658,8 +686,8 @@ class SchemaBuilder {
       if (&next == &start) {
         std::string shown;
         for (const auto* step : path) shown += (shown.empty() ? "" : ".") + step->name;
-        wrong("Cannot reference Input Object \"" + start.name + "\" within itself through a series of non-null fields: \"" +
-              shown + "\".");
+        wrong("Cannot reference Input Object \"" + start.name +
+              "\" within itself through a series of non-null fields: \"" + shown + "\".");
       } else {
         check_cycles(start, next, path);
       }
@@ -672,7 +700,8 @@ class SchemaBuilder {
     holder.kind = Kind::object;
     const auto* text = wrap(Kind::non_null, own("String"));
     Field type_name{"__typename", "The name of the current Object type at runtime.", {}, text, {}, 0};
-    Field schema{"__schema", "Access the current type schema of this server.", {}, wrap(Kind::non_null, own("__Schema")), {}, 1};
+    Field schema{
+        "__schema", "Access the current type schema of this server.", {}, wrap(Kind::non_null, own("__Schema")), {}, 1};
     Field type{"__type", "Request the type information of a single type.", {}, own("__Type"), {}, 2};
     type.arguments.push_back({"name", {}, text, {}, {}});
     holder.fields = {std::move(type_name), std::move(schema), std::move(type)};
@@ -721,7 +750,8 @@ bool Schema::is_subtype(const Type& abstract, const Type& type) const {
 bool Schema::overlap(const Type& left, const Type& right) const {
   if (&left == &right) return true;
   if (left.is_abstract() && right.is_abstract())
-    return std::any_of(left.objects.begin(), left.objects.end(), [&](const auto* type) { return is_subtype(right, *type); });
+    return std::any_of(left.objects.begin(), left.objects.end(),
+                       [&](const auto* type) { return is_subtype(right, *type); });
   if (left.is_abstract()) return is_subtype(left, right);
   return right.is_abstract() && is_subtype(right, left);
 }
@@ -739,12 +769,14 @@ std::string Schema::print() const {
   }
   if (!common) parts.push_back(described(description_) + "schema {\n" + operations + '}');
   for (const auto& directive : directives_) {
-    if (directive.name == "include" || directive.name == "skip" || directive.name == "deprecated" || directive.name == "specifiedBy")
+    if (directive.name == "include" || directive.name == "skip" || directive.name == "deprecated" ||
+        directive.name == "specifiedBy")
       continue;
     std::string locations;
     for (const auto& location : directive.locations) locations += (locations.empty() ? "" : " | ") + location;
-    parts.push_back(described(directive.description) + "directive @" + directive.name + printed_arguments(directive.arguments) +
-                    (directive.repeatable ? " repeatable" : "") + " on " + locations);
+    parts.push_back(described(directive.description) + "directive @" + directive.name +
+                    printed_arguments(directive.arguments) + (directive.repeatable ? " repeatable" : "") + " on " +
+                    locations);
   }
   for (const auto* type : types_)
     if (!is_introspection(*type) && !standard_scalar(type->name)) parts.push_back(printed_type(*type));

@@ -54,12 +54,12 @@ struct Type {
   std::string name;  // empty for list and non_null
   std::optional<std::string> description;
   std::optional<std::string> specified_by;
-  const Type* of = nullptr;          // list and non_null
-  std::vector<Field> fields;         // object and interface
-  std::vector<InputField> inputs;    // input
-  std::vector<EnumMember> members;   // enum
-  std::vector<const Type*> types;    // interfaces of an object or interface, members of a union
-  std::vector<const Type*> objects;  // abstract types: what a value can be
+  const Type* of = nullptr;           // list and non_null
+  std::vector<Field> fields;          // object and interface
+  std::vector<InputField> inputs;     // input
+  std::vector<EnumMember> members;    // enum
+  std::vector<const Type*> types;     // interfaces of an object or interface, members of a union
+  std::vector<const Type*> objects;   // abstract types: what a value can be
   std::vector<const Type*> narrower;  // interface: the interfaces that implement it
 
   const Field* field(std::string_view wanted) const;
@@ -102,7 +102,7 @@ class Schema {
   Schema(const Schema&) = delete;
   Schema& operator=(const Schema&) = delete;
 
-  const Type* type(std::string_view name) const;              // null: there is none
+  const Type* type(std::string_view name) const;                    // null: there is none
   const std::vector<const Type*>& types() const { return types_; }  // named ones, in the order of the reference
   const std::vector<DirectiveType>& directives() const { return directives_; }
   const DirectiveType* directive(std::string_view name) const;

@@ -123,13 +123,27 @@ void append_json(std::string& out, std::string_view text) {
     out.append(text, start, i - start);
     start = i + 1;
     switch (c) {
-      case '"': out += "\\\""; break;
-      case '\\': out += "\\\\"; break;
-      case '\b': out += "\\b"; break;
-      case '\f': out += "\\f"; break;
-      case '\n': out += "\\n"; break;
-      case '\r': out += "\\r"; break;
-      case '\t': out += "\\t"; break;
+      case '"':
+        out += "\\\"";
+        break;
+      case '\\':
+        out += "\\\\";
+        break;
+      case '\b':
+        out += "\\b";
+        break;
+      case '\f':
+        out += "\\f";
+        break;
+      case '\n':
+        out += "\\n";
+        break;
+      case '\r':
+        out += "\\r";
+        break;
+      case '\t':
+        out += "\\t";
+        break;
       default: {
         constexpr std::string_view hex = "0123456789abcdef";
         out += "\\u00";
@@ -149,7 +163,9 @@ std::string quoted(std::string_view text) {
 }
 
 int natural_compare(std::string_view left, std::string_view right) {
-  const auto is_digit = [](std::string_view text, std::size_t i) { return i < text.size() && text[i] >= '0' && text[i] <= '9'; };
+  const auto is_digit = [](std::string_view text, std::size_t i) {
+    return i < text.size() && text[i] >= '0' && text[i] <= '9';
+  };
   const auto number = [&](std::string_view text, std::size_t& i) {
     double out = 0;
     do {
@@ -182,7 +198,8 @@ std::string lower(std::string_view text) {
   return out;
 }
 
-// Edits (insert, delete, substitute, swap of neighbours) between the two; nothing when there are more than the threshold.
+// Edits (insert, delete, substitute, swap of neighbours) between the two; nothing when there are more than the
+// threshold.
 std::optional<std::size_t> distance(std::string_view input, std::string_view option, std::size_t threshold) {
   if (input == option) return 0;
   auto a = lower(option), b = lower(input);
@@ -199,7 +216,8 @@ std::optional<std::size_t> distance(std::string_view input, std::string_view opt
     for (std::size_t j = 1; j <= b.size(); ++j) {
       const std::size_t cost = a[i - 1] == b[j - 1] ? 0 : 1;
       auto cell = std::min({up[j] + 1, row[j - 1] + 1, up[j - 1] + cost});
-      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) cell = std::min(cell, rows[(i - 2) % 3][j - 2] + 1);
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+        cell = std::min(cell, rows[(i - 2) % 3][j - 2] + 1);
       smallest = std::min(smallest, cell);
       row[j] = cell;
     }

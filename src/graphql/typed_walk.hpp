@@ -92,20 +92,32 @@ class TypedWalk {
     switch (node.kind) {
       case ast::DefinitionKind::operation:
         switch (node.operation) {
-          case ast::OperationKind::query: return "QUERY";
-          case ast::OperationKind::mutation: return "MUTATION";
-          case ast::OperationKind::subscription: return "SUBSCRIPTION";
+          case ast::OperationKind::query:
+            return "QUERY";
+          case ast::OperationKind::mutation:
+            return "MUTATION";
+          case ast::OperationKind::subscription:
+            return "SUBSCRIPTION";
         }
         return "";
-      case ast::DefinitionKind::fragment: return "FRAGMENT_DEFINITION";
-      case ast::DefinitionKind::schema: return "SCHEMA";
-      case ast::DefinitionKind::scalar: return "SCALAR";
-      case ast::DefinitionKind::object: return "OBJECT";
-      case ast::DefinitionKind::interface: return "INTERFACE";
-      case ast::DefinitionKind::union_type: return "UNION";
-      case ast::DefinitionKind::enum_type: return "ENUM";
-      case ast::DefinitionKind::input: return "INPUT_OBJECT";
-      case ast::DefinitionKind::directive: return "";
+      case ast::DefinitionKind::fragment:
+        return "FRAGMENT_DEFINITION";
+      case ast::DefinitionKind::schema:
+        return "SCHEMA";
+      case ast::DefinitionKind::scalar:
+        return "SCALAR";
+      case ast::DefinitionKind::object:
+        return "OBJECT";
+      case ast::DefinitionKind::interface:
+        return "INTERFACE";
+      case ast::DefinitionKind::union_type:
+        return "UNION";
+      case ast::DefinitionKind::enum_type:
+        return "ENUM";
+      case ast::DefinitionKind::input:
+        return "INPUT_OBJECT";
+      case ast::DefinitionKind::directive:
+        return "";
     }
     return "";
   }

@@ -71,7 +71,8 @@ class Validator : public TypedWalk<Validator> {
 
   void enter_operation(const ast::Definition& node) {
     unique_operation_names(node);
-    if (!node.name && operations_ > 1) report("This anonymous operation must be the only defined operation.", {node.at});
+    if (!node.name && operations_ > 1)
+      report("This anonymous operation must be the only defined operation.", {node.at});
     single_field_subscriptions(node);
     unique_variable_names(node);
     unique_directives(node.directives);
@@ -92,14 +93,16 @@ class Validator : public TypedWalk<Validator> {
              {node.condition->at});
     const auto [known, is_new] = fragment_names_.emplace(node.name.text, node.name.at);
     if (!is_new)
-      report("There can be only one fragment named \"" + std::string(node.name.text) + "\".", {known->second, node.name.at});
+      report("There can be only one fragment named \"" + std::string(node.name.text) + "\".",
+             {known->second, node.name.at});
     fragment_cycles(node);
     unique_directives(node.directives);
   }
 
   void enter_type_system(const ast::Definition& node) {
     if (node.kind == ast::DefinitionKind::directive) return;
-    unique_directives(node.directives, &type_directives_[node.kind == ast::DefinitionKind::schema ? "" : node.name.text]);
+    unique_directives(node.directives,
+                      &type_directives_[node.kind == ast::DefinitionKind::schema ? "" : node.name.text]);
   }
 
   void enter_described(const ast::List<ast::Directive>& directives) { unique_directives(directives); }
@@ -107,8 +110,9 @@ class Validator : public TypedWalk<Validator> {
   void enter_variable_definition(const ast::VariableDefinition& node) {
     const auto* type = names().resolve(*node.type);
     if (type && !type->is_input())
-      report("Variable \"$" + std::string(node.name.text) + "\" cannot be non-input type \"" + print(*node.type) + "\".",
-             {node.type->at});
+      report(
+          "Variable \"$" + std::string(node.name.text) + "\" cannot be non-input type \"" + print(*node.type) + "\".",
+          {node.type->at});
     unique_directives(node.directives);
   }
 
@@ -153,11 +157,12 @@ class Validator : public TypedWalk<Validator> {
     if (node.condition) {
       const auto* condition = names().resolve(*node.condition);
       if (condition && !condition->is_composite())
-        report("Fragment cannot condition on non composite type \"" + print(*node.condition) + "\".", {node.condition->at});
+        report("Fragment cannot condition on non composite type \"" + print(*node.condition) + "\".",
+               {node.condition->at});
     }
     if (type() && type()->is_composite() && parent_type() && !schema_.overlap(*type(), *parent_type()))
-      report("Fragment cannot be spread here as objects of type \"" + parent_type()->name + "\" can never be of type \"" +
-                 type()->name + "\".",
+      report("Fragment cannot be spread here as objects of type \"" + parent_type()->name +
+                 "\" can never be of type \"" + type()->name + "\".",
              {node.at});
     unique_directives(node.directives);
   }
@@ -167,11 +172,13 @@ class Validator : public TypedWalk<Validator> {
     const auto name = std::string(node.name.text);
     if (!facts)
       report("Unknown directive \"@" + name + "\".", {node.at});
-    else if (!location.empty() && std::find(facts->locations.begin(), facts->locations.end(), location) == facts->locations.end())
+    else if (!location.empty() &&
+             std::find(facts->locations.begin(), facts->locations.end(), location) == facts->locations.end())
       report("Directive \"@" + name + "\" may not be used on " + std::string(location) + '.', {node.at});
     if (facts)
       for (const auto& argument : node.arguments) {
-        if (std::find(facts->arguments.begin(), facts->arguments.end(), argument.name.text) != facts->arguments.end()) continue;
+        if (std::find(facts->arguments.begin(), facts->arguments.end(), argument.name.text) != facts->arguments.end())
+          continue;
         report("Unknown argument \"" + std::string(argument.name.text) + "\" on directive \"@" + name + "\"." +
                    did_you_mean(suggestions(argument.name.text, facts->arguments)),
                {argument.name.at});
@@ -186,8 +193,8 @@ class Validator : public TypedWalk<Validator> {
     if (!facts) return;
     for (const auto& [name, type] : facts->required)
       if (!given(node.arguments, name))
-        report("Directive \"@" + std::string(node.name.text) + "\" argument \"" + std::string(name) + "\" of type \"" + type +
-                   "\" is required, but it was not provided.",
+        report("Directive \"@" + std::string(node.name.text) + "\" argument \"" + std::string(name) + "\" of type \"" +
+                   type + "\" is required, but it was not provided.",
                {node.at});
   }
 
@@ -195,8 +202,8 @@ class Validator : public TypedWalk<Validator> {
     if (in_directive_ || argument() || !field() || !parent_type()) return;
     std::vector<std::string_view> known;
     for (const auto& wanted : field()->arguments) known.push_back(wanted.name);
-    report("Unknown argument \"" + std::string(node.name.text) + "\" on field \"" + parent_type()->name + '.' + field()->name +
-               "\"." + did_you_mean(suggestions(node.name.text, known)),
+    report("Unknown argument \"" + std::string(node.name.text) + "\" on field \"" + parent_type()->name + '.' +
+               field()->name + "\"." + did_you_mean(suggestions(node.name.text, known)),
            {node.name.at});
   }
 
@@ -230,9 +237,10 @@ class Validator : public TypedWalk<Validator> {
     if (schema_.type(node.name) ||
         std::find(defined_types_.begin(), defined_types_.end(), node.name) != defined_types_.end())
       return;
-    constexpr std::string_view standard[] = {"String",      "Int",         "Float",    "Boolean",  "ID",
-                                             "__Schema",    "__Directive", "__Type",   "__Field",  "__DirectiveLocation",
-                                             "__InputValue", "__EnumValue", "__TypeKind"};
+    constexpr std::string_view standard[] = {
+        "String",       "Int",         "Float",     "Boolean", "ID",
+        "__Schema",     "__Directive", "__Type",    "__Field", "__DirectiveLocation",
+        "__InputValue", "__EnumValue", "__TypeKind"};
     std::vector<std::string_view> known;
     if (type_system()) {
       known.assign(std::begin(standard), std::end(standard));
@@ -281,7 +289,8 @@ class Validator : public TypedWalk<Validator> {
     if (!node.name) return;
     const auto [known, is_new] = operation_names_.emplace(node.name.text, node.name.at);
     if (!is_new)
-      report("There can be only one operation named \"" + std::string(node.name.text) + "\".", {known->second, node.name.at});
+      report("There can be only one operation named \"" + std::string(node.name.text) + "\".",
+             {known->second, node.name.at});
   }
 
   using Groups = std::vector<std::pair<std::string_view, std::vector<const ast::Selection*>>>;
@@ -295,7 +304,8 @@ class Validator : public TypedWalk<Validator> {
     for (const auto& node : set.items) {
       if (excluded(node.directives)) continue;
       if (node.kind == ast::SelectionKind::field) {
-        const auto found = std::find_if(out.begin(), out.end(), [&](const auto& group) { return group.first == node.key(); });
+        const auto found =
+            std::find_if(out.begin(), out.end(), [&](const auto& group) { return group.first == node.key(); });
         if (found == out.end())
           out.push_back({node.key(), {&node}});
         else
@@ -347,11 +357,12 @@ class Validator : public TypedWalk<Validator> {
     const auto name = std::string(node.name.text);
     if (type()->named().is_leaf()) {
       if (node.set)
-        report("Field \"" + name + "\" must not have a selection since type \"" + type()->text() + "\" has no subfields.",
-               {node.set->at});
+        report(
+            "Field \"" + name + "\" must not have a selection since type \"" + type()->text() + "\" has no subfields.",
+            {node.set->at});
     } else if (!node.set) {
-      report("Field \"" + name + "\" of type \"" + type()->text() + "\" must have a selection of subfields. Did you mean \"" +
-                 name + " { ... }\"?",
+      report("Field \"" + name + "\" of type \"" + type()->text() +
+                 "\" must have a selection of subfields. Did you mean \"" + name + " { ... }\"?",
              {node.at});
     }
   }
@@ -365,7 +376,8 @@ class Validator : public TypedWalk<Validator> {
       for (const auto& other : parent_type()->fields) known.push_back(other.name);
       hint = did_you_mean(suggestions(name, known));
     }
-    report("Cannot query field \"" + std::string(name) + "\" on type \"" + parent_type()->name + "\"." + hint, {node.at});
+    report("Cannot query field \"" + std::string(name) + "\" on type \"" + parent_type()->name + "\"." + hint,
+           {node.at});
   }
 
   // Types behind an abstract one that do have the field: those that help most often first, interfaces before objects.
@@ -397,8 +409,8 @@ class Validator : public TypedWalk<Validator> {
     if (list.size() < 2) return;
     std::vector<std::pair<std::string_view, std::vector<ast::Offset>>> groups;
     for (const auto& argument : list) {
-      const auto found =
-          std::find_if(groups.begin(), groups.end(), [&](const auto& group) { return group.first == argument.name.text; });
+      const auto found = std::find_if(groups.begin(), groups.end(),
+                                      [&](const auto& group) { return group.first == argument.name.text; });
       if (found == groups.end())
         groups.push_back({argument.name.text, {argument.name.at}});
       else
@@ -477,9 +489,11 @@ class Validator : public TypedWalk<Validator> {
         std::vector<ast::Offset> at;
         for (auto i = place->second; i < cycle_path_.size(); ++i) {
           at.push_back(cycle_path_[i]->at);
-          if (i + 1 < cycle_path_.size()) via += (via.empty() ? "\"" : ", \"") + std::string(cycle_path_[i]->name.text) + '"';
+          if (i + 1 < cycle_path_.size())
+            via += (via.empty() ? "\"" : ", \"") + std::string(cycle_path_[i]->name.text) + '"';
         }
-        report("Cannot spread fragment \"" + std::string(name) + "\" within itself" + (via.empty() ? "." : " via " + via + '.'),
+        report("Cannot spread fragment \"" + std::string(name) + "\" within itself" +
+                   (via.empty() ? "." : " via " + via + '.'),
                std::move(at));
       }
       cycle_path_.pop_back();
@@ -517,8 +531,8 @@ class Validator : public TypedWalk<Validator> {
   void unique_variable_names(const ast::Definition& node) {
     std::vector<std::pair<std::string_view, std::vector<ast::Offset>>> groups;
     for (const auto& variable : node.variables) {
-      const auto found =
-          std::find_if(groups.begin(), groups.end(), [&](const auto& group) { return group.first == variable.name.text; });
+      const auto found = std::find_if(groups.begin(), groups.end(),
+                                      [&](const auto& group) { return group.first == variable.name.text; });
       if (found == groups.end())
         groups.push_back({variable.name.text, {variable.name.at}});
       else
@@ -557,7 +571,8 @@ class Validator : public TypedWalk<Validator> {
     }
   }
 
-  bool allowed(const Type& type, const ast::VariableDefinition& variable, const Type& place, bool place_has_default) const {
+  bool allowed(const Type& type, const ast::VariableDefinition& variable, const Type& place,
+               bool place_has_default) const {
     if (place.kind != Kind::non_null || type.kind == Kind::non_null) return is_subtype_of(schema_, type, place);
     const bool has_value = variable.default_value && variable.default_value->kind != ast::ValueKind::null;
     return (has_value || place_has_default) && is_subtype_of(schema_, type, *place.of);
@@ -612,7 +627,8 @@ class Validator : public TypedWalk<Validator> {
 
   void values_of_correct_type(const ast::Value& node) {
     switch (node.kind) {
-      case ast::ValueKind::variable: return;
+      case ast::ValueKind::variable:
+        return;
       case ast::ValueKind::null:
         if (input_type() && input_type()->kind == Kind::non_null)
           report("Expected value of type \"" + input_type()->text() + "\", found null.", {node.at});
@@ -644,7 +660,8 @@ class Validator : public TypedWalk<Validator> {
         }
         return;
       }
-      default: leaf_value(node);
+      default:
+        leaf_value(node);
     }
   }
 

@@ -1,6 +1,6 @@
-// What a resolver answered, seen without its type: a view that borrows. `value_of(x)` makes one of scalars, strings, ids,
-// times, described enums, optionals, pointers, vectors, variants, Result<T>, JSON, and of any other struct as an object
-// whose fields its resolvers know.
+// What a resolver answered, seen without its type: a view that borrows. `value_of(x)` makes one of scalars, strings,
+// ids, times, described enums, optionals, pointers, vectors, variants, Result<T>, JSON, and of any other struct as an
+// object whose fields its resolvers know.
 #pragma once
 
 #include <boost/describe.hpp>
@@ -185,15 +185,14 @@ Value value_of(const T& from) {
   } else if constexpr (detail::IsVariant<T>::value) {
     return std::visit([](const auto& one) { return value_of(one); }, from);
   } else if constexpr (detail::IsList<T>::value) {
-    static constexpr ListAccess access{
-        [](const void* list) { return static_cast<const T*>(list)->size(); },
-        [](const void* list, std::size_t index) -> Value {
-          const auto& items = *static_cast<const T*>(list);
-          if constexpr (std::same_as<T, std::vector<bool>>)
-            return Value::boolean(items[index]);
-          else
-            return value_of(items[index]);
-        }};
+    static constexpr ListAccess access{[](const void* list) { return static_cast<const T*>(list)->size(); },
+                                       [](const void* list, std::size_t index) -> Value {
+                                         const auto& items = *static_cast<const T*>(list);
+                                         if constexpr (std::same_as<T, std::vector<bool>>)
+                                           return Value::boolean(items[index]);
+                                         else
+                                           return value_of(items[index]);
+                                       }};
     return Value::list(&from, access);
   } else {
     static_assert(std::is_class_v<T>, "a resolver cannot answer with this type");

@@ -46,7 +46,8 @@ std::vector<std::string_view> input_names(const Type& type) {
 // A literal of no particular type, for custom scalars; nothing for a variable that was not given.
 std::optional<bj::value> untyped(const ast::Value& value, const Variables* variables) {
   switch (value.kind) {
-    case ast::ValueKind::null: return bj::value(nullptr);
+    case ast::ValueKind::null:
+      return bj::value(nullptr);
     case ast::ValueKind::integer:
     case ast::ValueKind::number: {
       const double number = read_number(value.text);
@@ -54,8 +55,10 @@ std::optional<bj::value> untyped(const ast::Value& value, const Variables* varia
       return bj::value(number);
     }
     case ast::ValueKind::string:
-    case ast::ValueKind::enumerator: return bj::value(view(value.text));
-    case ast::ValueKind::boolean: return bj::value(value.text == "true");
+    case ast::ValueKind::enumerator:
+      return bj::value(view(value.text));
+    case ast::ValueKind::boolean:
+      return bj::value(value.text == "true");
     case ast::ValueKind::list: {
       bj::array out;
       for (const auto& item : value.items) {
@@ -84,7 +87,8 @@ tl::expected<bj::value, std::string> read_json(const Type& type, const bj::value
   if (type.kind == Kind::enum_type) {
     if (!value.is_string()) {
       const auto shown = inspect(value);
-      return wrong("Enum \"" + type.name + "\" cannot represent non-string value: " + shown + '.' + enum_suggestion(type, shown));
+      return wrong("Enum \"" + type.name + "\" cannot represent non-string value: " + shown + '.' +
+                   enum_suggestion(type, shown));
     }
     const auto text = view(value.get_string());
     if (!type.member(text))
@@ -112,9 +116,11 @@ tl::expected<bj::value, std::string> read_json(const Type& type, const bj::value
       return value;
     case Scalar::id:
       if (value.is_string()) return value;
-      if (!is_number(value) || !is_whole(number_of(value))) return wrong("ID cannot represent value: " + inspect(value));
+      if (!is_number(value) || !is_whole(number_of(value)))
+        return wrong("ID cannot represent value: " + inspect(value));
       return bj::value(view(std::string_view(number_text(number_of(value)))));
-    case Scalar::custom: return value;
+    case Scalar::custom:
+      return value;
   }
   return value;
 }
@@ -176,7 +182,8 @@ class InputReader {
         if (field.default_value)
           out[field.name] = *field.default_value;
         else if (field.type->kind == Kind::non_null)
-          wrong(value, "Field \"" + field.name + "\" of required type \"" + field.type->text() + "\" was not provided.");
+          wrong(value,
+                "Field \"" + field.name + "\" of required type \"" + field.type->text() + "\" was not provided.");
         continue;
       }
       path_.emplace_back('.' + field.name);
@@ -306,7 +313,8 @@ tl::expected<bj::value, Failure> read_literal(const Type& type, const ast::Value
     const bool forgiven = leniency.enum_strings && kind == ast::ValueKind::string && type.member(value.text);
     if (kind != ast::ValueKind::enumerator && !forgiven) {
       const auto shown = print(value);
-      return wrong("Enum \"" + type.name + "\" cannot represent non-enum value: " + shown + '.' + enum_suggestion(type, shown));
+      return wrong("Enum \"" + type.name + "\" cannot represent non-enum value: " + shown + '.' +
+                   enum_suggestion(type, shown));
     }
     if (!type.member(value.text))
       return wrong("Value \"" + std::string(value.text) + "\" does not exist in \"" + type.name + "\" enum." +
@@ -329,13 +337,15 @@ tl::expected<bj::value, Failure> read_literal(const Type& type, const ast::Value
       if (kind != ast::ValueKind::string) return wrong("String cannot represent a non string value: " + print(value));
       return bj::value(view(value.text));
     case Scalar::boolean:
-      if (kind != ast::ValueKind::boolean) return wrong("Boolean cannot represent a non boolean value: " + print(value));
+      if (kind != ast::ValueKind::boolean)
+        return wrong("Boolean cannot represent a non boolean value: " + print(value));
       return bj::value(value.text == "true");
     case Scalar::id:
       if (kind != ast::ValueKind::string && kind != ast::ValueKind::integer)
         return wrong("ID cannot represent a non-string and non-integer value: " + print(value));
       return bj::value(view(value.text));
-    case Scalar::custom: break;
+    case Scalar::custom:
+      break;
   }
   return untyped(value, variables).value_or(nullptr);
 }
@@ -437,7 +447,8 @@ tl::expected<Variables, GraphErrors> coerce_variables(const Schema& schema, cons
     if (auto read = reader.read(*value, *type)) out[name] = std::move(*read);
     full = full || reader.full();
   }
-  if (full) errors.push_back({.message = "Too many errors processing variables, error limit reached. Execution aborted."});
+  if (full)
+    errors.push_back({.message = "Too many errors processing variables, error limit reached. Execution aborted."});
   if (!errors.empty()) return tl::unexpected(std::move(errors));
   return out;
 }
@@ -451,7 +462,9 @@ tl::expected<bj::object, Failure> coerce_arguments(const std::vector<InputField>
     for (const auto& argument : given)
       if (argument.name.text == field.name) node = argument.value;
     const bool required = field.type->kind == Kind::non_null;
-    const auto intro = [&] { return "Argument \"" + field.name + "\" of required type \"" + field.type->text() + "\" "; };
+    const auto intro = [&] {
+      return "Argument \"" + field.name + "\" of required type \"" + field.type->text() + "\" ";
+    };
     if (!node) {
       if (field.default_value)
         out[field.name] = *field.default_value;
@@ -479,7 +492,8 @@ tl::expected<bj::object, Failure> coerce_arguments(const std::vector<InputField>
                   {node->at}});
     auto value = value_of(*node, *field.type, &variables, leniency);
     if (!value)
-      return tl::unexpected(Failure{"Argument \"" + field.name + "\" has invalid value " + print(*node) + '.', {node->at}});
+      return tl::unexpected(
+          Failure{"Argument \"" + field.name + "\" has invalid value " + print(*node) + '.', {node->at}});
     out[field.name] = std::move(*value);
   }
   return out;

@@ -38,8 +38,8 @@ std::optional<boost::json::value> value_of(const ast::Value& value, const Type& 
 
 // The variables of an operation, from the JSON that came with it.
 tl::expected<Variables, GraphErrors> coerce_variables(const Schema& schema, const ast::Document& document,
-                                                      const ast::Definition& operation, const boost::json::object& given,
-                                                      const Leniency& leniency);
+                                                      const ast::Definition& operation,
+                                                      const boost::json::object& given, const Leniency& leniency);
 
 // The arguments of one field or directive that starts at `at`.
 tl::expected<boost::json::object, Failure> coerce_arguments(const std::vector<InputField>& wanted,

@@ -60,7 +60,9 @@ class Data {
     const Data* data;
     const bj::array* array;
   };
-  const Items* list(const bj::array& array) const { return &lists_.try_emplace(&array, Items{this, &array}).first->second; }
+  const Items* list(const bj::array& array) const {
+    return &lists_.try_emplace(&array, Items{this, &array}).first->second;
+  }
   static std::size_t size_of(const void* list) { return static_cast<const Items*>(list)->array->size(); }
   static Value item_of(const void* list, std::size_t index) {
     const auto& items = *static_cast<const Items*>(list);
@@ -87,7 +89,8 @@ void add_resolvers(Resolvers& resolvers, const Data& data) {
   });
   for (const auto* type : schema.types()) {
     if (type->kind != Kind::object || type->name.starts_with("__")) continue;
-    for (const auto kind : {ast::OperationKind::query, ast::OperationKind::mutation, ast::OperationKind::subscription}) {
+    for (const auto kind :
+         {ast::OperationKind::query, ast::OperationKind::mutation, ast::OperationKind::subscription}) {
       if (schema.root(kind) != type) continue;
       auto root = resolvers.type<Root>(type->name);
       for (const auto& field : type->fields) {
@@ -123,7 +126,8 @@ void add_resolvers(Resolvers& resolvers, const Data& data) {
           return out;
         });
       else
-        object.field(field.name, [&data, name = field.name](const bj::value& source, Ask&) { return data.field(source, name); });
+        object.field(field.name,
+                     [&data, name = field.name](const bj::value& source, Ask&) { return data.field(source, name); });
     }
   }
 }
@@ -140,7 +144,9 @@ std::string answer(Engine& engine, const std::string& line) {
   bj::parse_options options;
   options.max_depth = 1000;
   const auto asked = bj::parse(line, {}, options).as_object();
-  const auto text = [&](const char* key) { return std::string(asked.at(key).get_string().data(), asked.at(key).get_string().size()); };
+  const auto text = [&](const char* key) {
+    return std::string(asked.at(key).get_string().data(), asked.at(key).get_string().size());
+  };
   if (asked.contains("print")) {
     const auto parsed = parse(text("print"));
     return parsed ? told("printed", print(**parsed)) : told("error", parsed.error().message);
@@ -157,8 +163,9 @@ std::string answer(Engine& engine, const std::string& line) {
   request.context.add(counter);
   const auto* variables = asked.if_contains("variables");
   const auto* name = asked.if_contains("operationName");
-  return write_answer(engine.run(text("query"), variables && variables->is_object() ? variables->get_object() : bj::object(),
-                                 name && name->is_string() ? std::optional(text("operationName")) : std::nullopt, request));
+  return write_answer(
+      engine.run(text("query"), variables && variables->is_object() ? variables->get_object() : bj::object(),
+                 name && name->is_string() ? std::optional(text("operationName")) : std::nullopt, request));
 }
 
 int run(const char* schema_path, const char* data_path) {
