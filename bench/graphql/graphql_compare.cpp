@@ -87,9 +87,9 @@ int run(double seconds, const std::string& which) {
         "imageName lastStatusChange machineId memoryInGb name podType port ports uptimeSeconds vcpuCount "
         "volumeInGb volumeMountPath runtime { ports { ip isIpPublic privatePort publicPort type } } machine "
         "{ gpuDisplayName location } } } }";
-    const auto execution = engine.run(document, {}, std::nullopt, request);
+    auto execution = engine.run(document, {}, std::nullopt, request);
     if (!execution.errors.empty()) throw std::runtime_error(execution.errors[0].message);
-    bytes += write_answer(execution).size();
+    bytes += write_answer(std::move(execution)).size();
     ++requests;
   }
   std::cout << "{\"requests\": " << requests << ", \"seconds\": " << cpu() - begin << ", \"bytes\": " << bytes << "}\n";

@@ -40,8 +40,8 @@ std::string_view wanted_type(std::string_view accept) {
   return json_type;
 }
 
-Reply reply(int status, std::string_view type, const Execution& execution) {
-  return {status, std::string(type) + "; charset=utf-8", write_answer(execution), {}};
+Reply reply(int status, std::string_view type, Execution execution) {
+  return {status, std::string(type) + "; charset=utf-8", write_answer(std::move(execution)), {}};
 }
 
 int status_of(ErrorCode code) {
@@ -147,8 +147,11 @@ Execution Engine::run(std::string_view document, const bj::object& variables,
   if (!operation) return {std::nullopt, {operation.error()}};
   if (read_only && (*operation)->operation != ast::OperationKind::query)
     return {std::nullopt, {refusal(Reason::graphql_mutation_by_get)}};
-  const ExecuteOptions options{options_.limits.values_max, options_.leniency, request.around_mutation};
-  return execute(resolvers_, **prepared, **operation, variables, request.context, options);
+  const ExecuteOptions options{options_.limits.values_max, options_.leniency, request.around_mutation,
+                               last_bytes_ + 64};
+  auto out = execute(resolvers_, **prepared, **operation, variables, request.context, options);
+  last_bytes_ = out.data ? out.data->size() : 0;
+  return out;
 }
 
 Reply Engine::answer(const Question& question, const Request& request) {
@@ -163,14 +166,15 @@ Reply Engine::answer(const Question& question, const Request& request) {
     return refused(type, Error{Reason::unsupported_media_type, {{"type", question.content_type}}, {}});
   const auto asked = get ? read_query(question) : read_body(question);
   if (!asked) return refused(type, asked.error());
-  const auto execution = run(asked->document, asked->variables, asked->operation_name, request, get);
+  auto execution = run(asked->document, asked->variables, asked->operation_name, request, get);
   const auto code = execution.errors.empty() ? nullptr : execution.errors[0].extensions.if_contains("code");
   if (code && *code == bj::string_view(reason_text(Reason::graphql_mutation_by_get).data())) {
-    auto out = reply(405, type, execution);
+    auto out = reply(405, type, std::move(execution));
     out.allow = "POST";
     return out;
   }
-  return reply(!execution.data && type == graphql_type ? 400 : 200, type, execution);
+  const int status = !execution.data && type == graphql_type ? 400 : 200;
+  return reply(status, type, std::move(execution));
 }
 
 }  // namespace gyre::graphql

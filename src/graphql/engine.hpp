@@ -78,7 +78,7 @@ class Engine {
   EngineOptions options_;
   std::list<Cached> recent_;  // the last used first
   std::unordered_map<std::string_view, std::list<Cached>::iterator> by_text_;
-  std::size_t cached_bytes_ = 0;
+  std::size_t cached_bytes_ = 0, last_bytes_ = 0;
 };
 
 }  // namespace gyre::graphql

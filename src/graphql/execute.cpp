@@ -40,6 +40,7 @@ struct Plan {
   std::vector<PlannedField> fields;
   std::unordered_map<std::string_view, std::size_t> places;  // of fields, once there are many
   std::optional<Failure> failure;                            // a directive that cannot be read
+  const Binding* binding = nullptr;                          // of the type that it is for
   bool batched = false;
 };
 
@@ -107,6 +108,7 @@ class Executor {
         names_(schema_) {
     for (const auto& def : document.definitions)
       if (def.kind == ast::DefinitionKind::fragment) fragments_[def.name.text] = &def;
+    out_.reserve(options.expected_bytes);
   }
 
   Execution run(const ast::Definition& operation) {
@@ -197,7 +199,7 @@ class Executor {
   }
 
   static void add(Plan& plan, const ast::Selection& node) {
-    constexpr std::size_t index_from = 16;
+    constexpr std::size_t index_from = 32;
     auto& all = plan.fields;
     if (all.size() < index_from) {
       for (auto& planned : all)
@@ -214,6 +216,7 @@ class Executor {
   }
 
   void collect(const Type& type, const ast::SelectionSet& set, Plan& plan, std::set<std::string_view>& seen) {
+    if (plan.fields.empty()) plan.fields.reserve(set.items.size());
     for (const auto& node : set.items) {
       if (plan.failure) return;
       switch (node.kind) {
@@ -238,7 +241,7 @@ class Executor {
   }
 
   void prepare(const Type& type, Plan& plan) {
-    const auto* binding = resolvers_.binding(type);
+    const auto* binding = plan.binding = resolvers_.binding(type);
     for (auto& planned : plan.fields) {
       const auto& node = *planned.nodes.front();
       planned.field = schema_.field(type, node.name.text);
@@ -403,16 +406,20 @@ class Executor {
   }
 
   Done object(const Place& place, const Type& type, const Value& value, const Step& step, BatchRow row) {
-    std::string problem;
-    const auto* found = resolvers_.object_type(type, value, problem);
-    if (!found)
-      return fail(problem.empty()
-                      ? "Abstract type \"" + type.name + "\" must resolve to an Object type at runtime for field \"" +
-                            place.name() + "\". Either the \"" + type.name +
-                            "\" type should provide a \"resolveType\" function or each possible type should "
-                            "provide an \"isTypeOf\" function."
-                      : problem,
-                  place.planned, &step);
+    const Type* found = &type;
+    // The common case without a look-up: the plan knows which C++ type stands for this object type.
+    const auto fits = [&] {
+      const auto* binding = plan_inside(place.planned, type).binding;
+      return binding && is_object(value) && binding->tag == value.tag();
+    };
+    if (type.kind != Kind::object || !fits()) {
+      std::string problem;
+      found = resolvers_.object_type(type, value, problem);
+      if (!found) {
+        if (problem.empty()) problem = unresolved(place, type);
+        return fail(std::move(problem), place.planned, &step);
+      }
+    }
     auto& plan = plan_inside(place.planned, *found);
     if (plan.failure) {
       error_at(*plan.failure, place.planned, &step);
@@ -420,6 +427,13 @@ class Executor {
     }
     const auto* source = value.kind() == Value::Kind::json ? &value.as_json() : value.as_object();
     return fields(*found, plan, source, &step, row) ? Done::value : Done::failed;
+  }
+
+  static std::string unresolved(const Place& place, const Type& type) {
+    return "Abstract type \"" + type.name + "\" must resolve to an Object type at runtime for field \"" + place.name() +
+           "\". Either the \"" + type.name +
+           "\" type should provide a \"resolveType\" function or each possible type should provide an \"isTypeOf\" "
+           "function.";
   }
 
   Done list(const Place& place, const Type& item, const Value& value, const Step& step) {
@@ -577,21 +591,23 @@ Execution execute(const Resolvers& resolvers, const ast::Document& document, con
   return Executor(resolvers, document, *variables, context, options).run(operation);
 }
 
-std::string write_answer(const Execution& execution) {
-  std::string out = "{";
-  if (!execution.errors.empty()) {
-    out += "\"errors\":[";
-    for (std::size_t i = 0; i < execution.errors.size(); ++i) {
-      if (i) out += ',';
-      write_error(out, execution.errors[i]);
-    }
-    out += ']';
+std::string write_answer(Execution execution) {
+  if (execution.errors.empty() && execution.data) {  // large answers are moved, not copied
+    auto out = std::move(*execution.data);
+    out.insert(0, "{\"data\":");
+    return out += '}';
   }
+  std::string out = "{\"errors\":[";
+  for (std::size_t i = 0; i < execution.errors.size(); ++i) {
+    if (i) out += ',';
+    write_error(out, execution.errors[i]);
+  }
+  out += ']';
   if (execution.data) {
-    if (out.size() > 1) out += ',';
-    out += "\"data\":" + *execution.data;
+    out += ",\"data\":";
+    out += *execution.data;
   }
-  return out + '}';
+  return out += '}';
 }
 
 }  // namespace gyre::graphql

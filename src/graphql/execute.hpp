@@ -29,6 +29,7 @@ struct ExecuteOptions {
   std::size_t values_max = Limits{}.values_max;
   Leniency leniency;
   AroundMutation around_mutation;  // may be empty
+  std::size_t expected_bytes = 0;  // how long the answer will be, about: room is made for it at once
 };
 
 // The operation that is meant; the error is the reference's.
@@ -39,7 +40,7 @@ Execution execute(const Resolvers& resolvers, const ast::Document& document, con
                   const boost::json::object& variables, const Context& context, const ExecuteOptions& options = {});
 
 // {"errors": [...], "data": ...}
-std::string write_answer(const Execution& execution);
+std::string write_answer(Execution execution);
 
 void add_introspection(Resolvers& resolvers);
 

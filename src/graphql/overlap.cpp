@@ -75,7 +75,8 @@ const Overlap::Collected& Overlap::collected(const ast::Definition& fragment) {
 }
 
 void Overlap::collect(const Type* parent, const ast::SelectionSet& set, Collected& out) {
-  constexpr std::size_t index_from = 16;
+  constexpr std::size_t index_from = 32;
+  if (out.fields.empty()) out.fields.reserve(set.items.size());
   for (const auto& node : set.items) {
     switch (node.kind) {
       case ast::SelectionKind::field: {

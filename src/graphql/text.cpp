@@ -1,6 +1,7 @@
 #include "graphql/text.hpp"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cmath>
 #include <cstdint>
@@ -104,53 +105,53 @@ std::string number_text(double value) {
   return out;
 }
 
+namespace {
+
+// What a byte needs in a JSON string: nothing, an escape, or a look at whether the text is UTF-8 at all.
+enum class Need : std::uint8_t { nothing, escape, utf8 };
+
+constexpr auto needs = [] {
+  std::array<Need, 256> out{};
+  for (std::size_t i = 0; i < out.size(); ++i) out[i] = i < 0x20 ? Need::escape : i < 0x80 ? Need::nothing : Need::utf8;
+  out['"'] = out['\\'] = Need::escape;
+  return out;
+}();
+
+void append_escape(std::string& out, char c) {
+  constexpr std::string_view hex = "0123456789abcdef", plain = "\"\\\b\f\n\r\t", letters = "\"\\bfnrt";
+  out += '\\';
+  if (const auto found = plain.find(c); found != std::string_view::npos) {
+    out += letters[found];
+    return;
+  }
+  out += "u00";
+  out += hex[static_cast<unsigned char>(c) >> 4];
+  out += hex[static_cast<unsigned char>(c) & 15];
+}
+
+}  // namespace
+
 void append_json(std::string& out, std::string_view text) {
-  const auto plain = [](char c) {
-    const auto byte = static_cast<unsigned char>(c);
-    return byte >= 0x20 && byte < 0x80 && c != '"' && c != '\\';
-  };
   out += '"';
   std::string repaired;
-  if (std::any_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) >= 0x80; }) &&
-      !json::is_utf8(text)) {
-    repaired = json::valid_utf8(text);
-    text = repaired;
-  }
+  bool checked = false;
   std::size_t start = 0;
   for (std::size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (plain(c) || static_cast<unsigned char>(c) >= 0x80) continue;
-    out.append(text, start, i - start);
-    start = i + 1;
-    switch (c) {
-      case '"':
-        out += "\\\"";
-        break;
-      case '\\':
-        out += "\\\\";
-        break;
-      case '\b':
-        out += "\\b";
-        break;
-      case '\f':
-        out += "\\f";
-        break;
-      case '\n':
-        out += "\\n";
-        break;
-      case '\r':
-        out += "\\r";
-        break;
-      case '\t':
-        out += "\\t";
-        break;
-      default: {
-        constexpr std::string_view hex = "0123456789abcdef";
-        out += "\\u00";
-        out += hex[static_cast<unsigned char>(c) >> 4];
-        out += hex[static_cast<unsigned char>(c) & 15];
-      }
+    const auto need = needs[static_cast<unsigned char>(text[i])];
+    if (need == Need::nothing) continue;
+    if (need == Need::utf8) {
+      if (checked) continue;
+      checked = true;
+      if (json::is_utf8(text)) continue;
+      repaired = json::valid_utf8(text.substr(start));
+      text = repaired;
+      start = i = 0;
+      // The first character of what was repaired is looked at again.
+      if (needs[static_cast<unsigned char>(text[0])] != Need::escape) continue;
     }
+    out.append(text, start, i - start);
+    append_escape(out, text[i]);
+    start = i + 1;
   }
   out.append(text, start, text.size() - start);
   out += '"';

@@ -63,7 +63,7 @@ function theirs(question) {
 
 // --- comparing ---
 
-let asked = 0, valid = 0, withErrors = 0, different = 0;
+let asked = 0, valid = 0, withErrors = 0, different = 0, halved = 0;
 const withoutCodes = (answer) => {
   for (const error of answer.errors ?? []) delete error.extensions;
   return answer;
@@ -73,6 +73,8 @@ function compare(what, mine, reference) {
   if (reference.errors) ++withErrors;
   if (reference.data) ++valid;
   if (JSON.stringify(mine) === JSON.stringify(reference)) return;
+  // It cut a character in half for its message, which no UTF-8 can carry (README.md).
+  if (/\\ud[89ab][0-9a-f]{2}/.test(JSON.stringify(reference))) return void ++halved;
   if (++different > 20) return;
   console.log(`\n--- ${what}\nreference: ${JSON.stringify(reference)}\nours:      ${JSON.stringify(mine)}`);
 }
@@ -145,5 +147,5 @@ const suites = {
 
 await suites[suite]();
 driver.stdin.end();
-console.log(`${suite}: ${asked} compared, ${valid} with data, ${withErrors} with errors, ${different} different`);
+console.log(`${suite}: ${asked} compared, ${valid} with data, ${withErrors} with errors, ${different} different, ${halved} with half a character`);
 process.exitCode = different ? 1 : 0;
