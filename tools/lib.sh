@@ -32,14 +32,16 @@ packages_of() {
   ' "$GYRE_ROOT/tools/packages.txt"
 }
 
-# missing_packages GROUP...: those of them that are not installed.
+# missing_packages GROUP...: those of them that are not installed, nor provided by one of them that is: other builds of
+# nodejs bring npm along and refuse Debian's.
 missing_packages() {
   local wanted
   wanted="$(packages_of "$@")"
   # dpkg-query fails when it does not know a name; that name is then missing, which is what is asked.
   # shellcheck disable=SC2086
   comm -23 <(sort -u <<< "$wanted") \
-    <(dpkg-query -W -f='${db:Status-Status} ${Package}\n' $wanted 2> /dev/null | awk '$1 == "installed" {print $2}' | sort -u)
+    <(dpkg-query -W -f='${db:Status-Status} ${Package} ${Provides}\n' $wanted 2> /dev/null |
+      awk '$1 == "installed" { gsub(/\([^)]*\)|,/, ""); for (i = 2; i <= NF; ++i) print $i }' | sort -u)
 }
 
 # need_packages GROUP...: installs what is missing; silent when nothing is.
