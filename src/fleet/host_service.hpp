@@ -49,6 +49,8 @@ struct HostLive {
   bool connected = false;
   std::vector<std::string> strays;
   std::vector<link::GpuReadingFacts> readings;
+  std::string network;  // as its agent names it (link::HostFacts)
+  std::string address;  // that its connection came from
 };
 
 class HostService final : public link::AgentEvents {

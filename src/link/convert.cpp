@@ -125,6 +125,8 @@ std::optional<PodPhase> phase_of(wire::PodPhase phase) {
 
 // ---- reasons ----
 
+}  // namespace
+
 void why_to_wire(Reason reason, const Args& args, wire::Why& out) {
   out.set_reason(std::string(reason_text(reason)));
   for (const auto& [name, value] : args) {
@@ -139,6 +141,8 @@ Reason why_from_wire(const wire::Why& in, Args& args) {
   args.emplace_back("unknown_reason", in.reason());
   return Reason::internal_error;
 }
+
+namespace {
 
 // ---- orders ----
 
@@ -285,6 +289,7 @@ void to_wire(const HostFacts& facts, wire::HostFacts& out) {
   out.set_engine_name(utf8(facts.engine_name));
   out.set_engine_version(utf8(facts.engine_version));
   out.set_container_disk_limit(facts.container_disk_limit);
+  out.set_network(utf8(facts.network));
 }
 HostFacts host_facts(const wire::HostFacts& in) {
   HostFacts facts;
@@ -309,6 +314,7 @@ HostFacts host_facts(const wire::HostFacts& in) {
   facts.engine_name = in.engine_name();
   facts.engine_version = in.engine_version();
   facts.container_disk_limit = in.container_disk_limit();
+  facts.network = in.network();
   return facts;
 }
 
@@ -446,6 +452,10 @@ void to_wire(const ServerMessage& message, wire::ServerToAgent& out) {
         } else if constexpr (std::is_same_v<Said, ChannelCredit>) {
           out.mutable_channel_credit()->set_channel(said.channel);
           out.mutable_channel_credit()->set_bytes(said.bytes);
+        } else if constexpr (std::is_same_v<Said, TunnelOpen>) {
+          out.mutable_tunnel_open()->set_token(said.token);
+          out.mutable_tunnel_open()->set_pod(said.pod.str());
+          out.mutable_tunnel_open()->set_container_port(said.container_port);
         } else {
           static_assert(std::is_same_v<Said, ChannelClose>);
           to_wire(said, *out.mutable_channel_close());
@@ -491,6 +501,10 @@ std::optional<ServerMessage> from_wire(const wire::ServerToAgent& in) {
       return ChannelCredit{.channel = in.channel_credit().channel(), .bytes = in.channel_credit().bytes()};
     case wire::ServerToAgent::kChannelClose:
       return channel_close(in.channel_close());
+    case wire::ServerToAgent::kTunnelOpen:
+      return TunnelOpen{.token = in.tunnel_open().token(),
+                        .pod = PodId(in.tunnel_open().pod()),
+                        .container_port = in.tunnel_open().container_port()};
     case wire::ServerToAgent::MESSAGE_NOT_SET:
       break;
   }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/caller.hpp"
+#include "edge/routes.hpp"
 #include "events/events.hpp"
 #include "fleet/host_service.hpp"
 #include "pods/pod_input.hpp"
@@ -31,6 +32,11 @@ struct PodConfig {
   Duration provisioning_limit{15 * 60'000};  // without any progress (B.3.1)
   Duration stop_grace{5'000};                // SIGTERM, then SIGKILL
   int pods_max_per_workspace = 10'000;
+  // The proxy: where its ports are, told after each commit that changed it (none: it cannot be reached), the address of
+  // one to be shown, and where a host's mapped HTTP ports can be reached from here (empty: only through its agent).
+  std::function<void(const Pod&, std::vector<edge::Way>)> ways_changed;
+  std::function<std::string(const PodId&, int port)> proxy_url;
+  std::function<std::string(const HostLive&)> straight_address;
 };
 
 // What of a pod is seen and worth keeping over a restart of the server.
@@ -73,7 +79,8 @@ struct PodDetail {
     int position = 0;  // 1: next in its pool
     scheduler::Verdict verdict;
   };
-  std::optional<Waiting> waiting;  // while queued
+  std::optional<Waiting> waiting;                 // while queued
+  std::map<std::string, std::string> proxy_urls;  // of its HTTP ports
 };
 
 class PodService final : public HostListener {
@@ -103,6 +110,9 @@ class PodService final : public HostListener {
   Result<> remove(const Caller& caller, const PodId& id);
   Result<> interrupt(const PodId& id);  // for who has precedence: SIGTERM, 5 s, SIGKILL; the volume stays
 
+  // Tells the ways to every pod that runs; once, when the server has started.
+  void tell_all_ways();
+
   Result<std::shared_ptr<http::Stream>> logs(const Caller& caller, const PodId& id, link::LogRequest request);
 
   void host_reported(const HostId& host, const link::Report& report) override;
@@ -118,6 +128,7 @@ class PodService final : public HostListener {
   void place(Pod& pod, const scheduler::Placement& placement);
   void place_pending();
   void give_up_stuck();
+  void tell_ways(const Pod& pod);
   void order(Pod& pod);  // a new generation; sends after the commit
   void send_order(const Pod& pod, const HostId& host);
   link::PodOrder make_order(const Pod& pod, const HostId& host) const;
