@@ -147,6 +147,10 @@ class Agent::Impl {
   void on(const link::ChannelCredit& credit) { channels_.credit(credit); }
   void on(const link::ChannelClose& close) { channels_.close(close.channel); }
   void on(const link::MetricsTaken& taken) { meter_.taken(taken.number); }
+  void on(const link::TunnelOpen& open) {
+    if (tools_.carry) tools_.carry(open.token, tunnel_target(open));
+  }
+  Result<HostTools::Target> tunnel_target(const link::TunnelOpen& open) const;
   std::int64_t generation_floor(const PodId& pod) const;
   bool accept(const link::PodOrder& order);
   void after_reboot(const std::string& boot_id);
@@ -1179,6 +1183,20 @@ std::optional<Error> Agent::Impl::take_gpus(Pod& pod) {
 std::string Agent::Impl::probe_address(const link::PortFacts& port) const {
   const bool everywhere = config_.listen_address == "0.0.0.0" || config_.listen_address.empty();
   return port.http || everywhere ? "127.0.0.1" : config_.listen_address;
+}
+
+// Only what an order of ours has exposed as an HTTP port, and only while it runs: a token opens nothing else.
+Result<HostTools::Target> Agent::Impl::tunnel_target(const link::TunnelOpen& open) const {
+  const auto refuse = [&](std::string detail) {
+    Args args{{"pod", open.pod.str()}, {"port", std::to_string(open.container_port)}, {"detail", std::move(detail)}};
+    return fail(Reason::tunnel_not_possible, std::move(args));
+  };
+  const auto found = pods_.find(open.pod);
+  if (found == pods_.end() || !found->second->main_runs()) return refuse("the pod does not run on this host");
+  for (const auto& port : ports_of(*found->second->main()))
+    if (port.http && port.container_port == open.container_port)
+      return HostTools::Target{open.pod, port.container_port, probe_address(port), port.host_port};
+  return refuse("it is not one of the pod's HTTP ports");
 }
 
 void Agent::Impl::check_health() {

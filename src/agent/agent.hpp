@@ -38,6 +38,15 @@ struct HostTools {
   std::function<std::int64_t()> disk_free_bytes;
   // How busy the whole machine is; may be empty. Called on a worker thread.
   std::function<std::optional<Meter::Host>()> usage;
+  // Carries a connection to this address and port of the machine under the server's token, or tells the server why it
+  // cannot be. Called on the core thread. Empty: nothing is carried.
+  struct Target {
+    PodId pod;
+    int container_port = 0;
+    std::string address;
+    int port = 0;
+  };
+  std::function<void(const std::string& token, const Result<Target>& target)> carry;
 };
 HostTools system_host_tools(
     std::string disk_path);  // sockets and statvfs; `disk_path`: where the engine keeps its data

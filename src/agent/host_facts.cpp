@@ -1,6 +1,7 @@
 #include "agent/host_facts.hpp"
 
 #include <arpa/inet.h>
+#include <ifaddrs.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/statvfs.h>
@@ -55,6 +56,31 @@ std::string own_address() {
   return text;
 }
 
+std::string own_network() {
+  char name[64] = "";
+  const auto size = ::readlink("/proc/self/ns/net", name, sizeof name - 1);
+  const auto boot = first_line(file_text("/proc/sys/kernel/random/boot_id"));
+  return size <= 0 || boot.empty() ? "" : boot + " " + std::string(name, static_cast<std::size_t>(size));
+}
+
+bool is_own_address(const std::string& address) {
+  if (address.starts_with("127.") || address == "::1") return true;
+  ifaddrs* all = nullptr;
+  if (::getifaddrs(&all) != 0) return false;
+  bool found = false;
+  for (const auto* one = all; one != nullptr && !found; one = one->ifa_next) {
+    if (one->ifa_addr == nullptr) continue;
+    char text[INET6_ADDRSTRLEN] = "";
+    if (one->ifa_addr->sa_family == AF_INET)
+      ::inet_ntop(AF_INET, &reinterpret_cast<const sockaddr_in*>(one->ifa_addr)->sin_addr, text, sizeof text);
+    else if (one->ifa_addr->sa_family == AF_INET6)
+      ::inet_ntop(AF_INET6, &reinterpret_cast<const sockaddr_in6*>(one->ifa_addr)->sin6_addr, text, sizeof text);
+    found = address == text;
+  }
+  ::freeifaddrs(all);
+  return found;
+}
+
 std::filesystem::path engine_data_path(const std::string& engine_socket) {
   std::error_code ignored;
   const bool podman = engine_socket.find("podman") != std::string::npos;
@@ -75,6 +101,7 @@ link::HostFacts gather_host_facts(const std::filesystem::path& disk_path, const 
   facts.os = os_name(file_text("/etc/os-release"));
   facts.agent_version = GYRE_VERSION;
   facts.boot_id = first_line(file_text("/proc/sys/kernel/random/boot_id"));
+  facts.network = own_network();
   facts.public_address = advertise.empty() ? own_address() : advertise;
   facts.cpus = static_cast<int>(::sysconf(_SC_NPROCESSORS_ONLN));
   struct sysinfo memory {};

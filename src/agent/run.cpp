@@ -11,6 +11,7 @@
 #include "agent/agent.hpp"
 #include "agent/enrol.hpp"
 #include "agent/host_facts.hpp"
+#include "agent/tunnels.hpp"
 #include "base/files.hpp"
 #include "base/log.hpp"
 #include "link/grpc_client.hpp"
@@ -54,6 +55,7 @@ void tell_systemd(const std::string& state) {
 }
 
 Result<> run_agent(const AgentRunOptions& options, const AgentParts& parts) {
+  raise_file_limit();
   ::umask(0077);  // the journal holds registry passwords
   std::signal(SIGPIPE, SIG_IGN);
   const auto identity = TRY(load_identity(options.data_dir));
@@ -68,9 +70,17 @@ Result<> run_agent(const AgentRunOptions& options, const AgentParts& parts) {
   bool retired = false;
   {
     std::optional<Agent> agent;
+    link::GrpcClient* link = nullptr;
+    Tunnels tunnels(runtime, [&link](const std::string& token, const std::optional<Error>& why) {
+      return link ? link->carry(token, why) : nullptr;
+    });
+    auto tools = system_host_tools(disk.string());
+    tools.carry = [&tunnels](const std::string& token, const Result<HostTools::Target>& target) {
+      if (!target) return tunnels.open(token, fail(target.error()));
+      tunnels.open(token, Tunnels::Target{target->pod.str(), target->address, target->container_port, target->port});
+    };
     try {
-      agent.emplace(runtime, *engine, *gpus, *journal, config_of(options, identity.host, disk),
-                    system_host_tools(disk.string()));
+      agent.emplace(runtime, *engine, *gpus, *journal, config_of(options, identity.host, disk), std::move(tools));
     } catch (const db::DbError& problem) {
       return fail(Reason::file_unusable,
                   {{"path", (options.data_dir / "journal.db").string()}, {"detail", problem.what()}});
@@ -79,6 +89,7 @@ Result<> run_agent(const AgentRunOptions& options, const AgentParts& parts) {
     client_config.servers = options.servers.empty() ? identity.servers : options.servers;
     client_config.credentials = identity.credentials;
     link::GrpcClient client(runtime, client_config);
+    link = &client;
     Renewal renewal(runtime, client, options.data_dir, identity);
 
     runtime.on_signal({SIGTERM, SIGINT}, [&runtime](int signal) {

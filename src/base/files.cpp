@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -108,5 +109,12 @@ Result<std::unique_ptr<FileLock>> FileLock::try_lock(const std::filesystem::path
 
 // The file stays: removing it would let two processes lock two files of one name.
 FileLock::~FileLock() { ::close(descriptor_); }
+
+void raise_file_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
 
 }  // namespace gyre

@@ -11,6 +11,9 @@
 
 namespace gyre {
 
+// As many open files as this process may have: every connection is one.
+void raise_file_limit();
+
 // Replaces the file in one step (temporary file, fsync, rename, fsync of the folder), mode 0600: after a crash it is
 // the old or the new one. The folder must exist. Error: file_unusable.
 Result<> write_private_file(const std::filesystem::path& path, std::string_view content);

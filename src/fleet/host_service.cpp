@@ -142,6 +142,7 @@ bool HostService::simulated(const HostId& host) const {
 
 void HostService::agent_connected(const HostId& host) {
   live_[host].connected = true;
+  live_[host].address = link_.address_of(host);
   live_[host].sequence = 0;  // the stream is new: nothing of an older one can follow
   log::info("agent connected", {{"host", host.str()}});
 }
@@ -166,6 +167,7 @@ void HostService::agent_said(const HostId& host, const link::AgentMessage& messa
 void HostService::hello(const HostId& id, const link::HostFacts& facts) {
   auto host = store_.find(id);
   if (!host || host->state == HostState::retired) return;
+  live_[id].network = facts.network;
   host->os = facts.os;
   host->kernel = facts.kernel;
   host->architecture = facts.architecture;

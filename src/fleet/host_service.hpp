@@ -60,6 +60,8 @@ struct HostLive {
     Time seen_written_at{};
   };
   std::optional<Row> row;
+  std::string network;  // as its agent names it (link::HostFacts)
+  std::string address;  // that its connection came from
 };
 
 class HostService final : public link::AgentEvents {

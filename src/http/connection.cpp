@@ -16,6 +16,31 @@ constexpr std::size_t write_size = 64 * 1024;  // what `write_time` is for
 constexpr std::size_t ignored_bytes_max = 64 * 1024;
 constexpr std::size_t refusals_max = 64;  // connections over the limit that get an answer at the same time
 
+// Where the first head in these bytes ends; npos when it does not yet. Bare line feeds count, so that a request that
+// uses them is answered (400) rather than waited for.
+std::size_t head_end(std::string_view bytes) {
+  for (auto at = bytes.find('\n'); at != std::string_view::npos; at = bytes.find('\n', at + 1)) {
+    if (at == 0 || (at == 1 && bytes[0] == '\r')) continue;  // empty lines before a request
+    auto next = at + 1;
+    if (next < bytes.size() && bytes[next] == '\r') ++next;
+    if (next < bytes.size() && bytes[next] == '\n') return next + 1;
+  }
+  return std::string_view::npos;
+}
+
+// The value of the first Host header; empty when there is none.
+std::string_view host_in_head(std::string_view head) {
+  for (auto at = head.find('\n'); at != std::string_view::npos; at = head.find('\n', at + 1)) {
+    auto line = head.substr(at + 1, head.find('\n', at + 1) - at - 1);
+    if (line.size() < 5 || line[4] != ':' || !same_header_name(line.substr(0, 4), "host")) continue;
+    line.remove_prefix(5);
+    while (!line.empty() && (line.front() == ' ' || line.front() == '\t')) line.remove_prefix(1);
+    while (!line.empty() && (line.back() == ' ' || line.back() == '\t' || line.back() == '\r')) line.remove_suffix(1);
+    return line;
+  }
+  return {};
+}
+
 bool is_safe(Method method) { return method == Method::get || method == Method::head || method == Method::options; }
 
 // Brings an answer to the connection's thread. If it never arrives there, a stream in it hears that nobody reads it.
@@ -186,7 +211,7 @@ void Site::cut(const char* why) {
 
 // ---- Connection: from and to the wire ----
 
-Connection::Connection(std::shared_ptr<Site> site, Loop& loop, std::unique_ptr<Wire> wire, Peer peer)
+Connection::Connection(std::shared_ptr<Site> site, Loop& loop, std::shared_ptr<Wire> wire, Peer peer)
     : site_(std::move(site)), loop_(loop), wire_(std::move(wire)), peer_(std::move(peer)) {}
 
 void Connection::start() {
@@ -211,6 +236,7 @@ void Connection::on_read(Read what, std::size_t size) {
     client_done_ = true;
     no_more_ = true;
     parser_.reset();
+    looking_ = false;
     in_.clear();
     if (!exchanges_.empty() && exchanges_.front().begun) return give_up("reader gone");
     return advance();
@@ -258,12 +284,12 @@ void Connection::on_time() {
   if (writing_ && now >= write_since_ + site_->options.write_time) return give_up("slow reader");
   const auto deadline = read_deadline();
   if (!deadline || now < *deadline) return set_alarm();
-  if (phase_ == Phase::open && !parser_) return leave();  // idle: nothing is lost
+  if (phase_ == Phase::open && !parser_ && !looking_) return leave();  // idle: nothing is lost
   give_up("slow client");
 }
 
 void Connection::read_more() {
-  if (phase_ != Phase::open || reading_ || client_done_) return;
+  if (phase_ != Phase::open || reading_ || client_done_ || handing_over_) return;
   // Beyond this the client waits: for answers, or for us to have taken apart what it sent.
   if (in_.size() > site_->options.header_bytes_max || ignored_bytes_ > ignored_bytes_max) return;
   const auto size = head_seen_ ? body_read_size : read_size;
@@ -311,6 +337,8 @@ void Connection::parse() {
   while (!no_more_ && exchanges_.size() < site_->options.pipelined_max &&
          (exchanges_.empty() || !exchanges_.back().waiting)) {
     if (in_.empty()) return;
+    if (!parser_ && site_->options.take_over)
+      if (hand_over() != HandedOver::no) return;
     if (!parser_) {
       RequestParser::Limits limits;
       limits.header_bytes = site_->options.header_bytes_max;
@@ -345,6 +373,33 @@ void Connection::parse() {
         break;
     }
   }
+}
+
+// A request for a host that is not ours goes, with its connection, to whoever takes such ones over, before anything of
+// it is used up. It is looked at once its head is complete.
+Connection::HandedOver Connection::hand_over() {
+  const auto head = head_end(in_);
+  if (head == std::string_view::npos && in_.size() <= site_->options.header_bytes_max) {
+    if (!looking_) since_ = loop_.now();
+    looking_ = true;
+    return HandedOver::not_yet;
+  }
+  looking_ = false;
+  if (head == std::string_view::npos || peer_.admission != Site::Admission::welcome) return HandedOver::no;
+  // With a read under way it cannot be. That takes a client that pipelines changes to the API and then turns to a pod on
+  // the same connection, which none does: the API answers it, with 404.
+  if (reading_) return HandedOver::no;
+  if (!site_->options.is_taken_over(host_in_head(std::string_view(in_).substr(0, head)))) return HandedOver::no;
+  handing_over_ = true;
+  if (!exchanges_.empty() || writing_ || !out_.empty()) return HandedOver::not_yet;  // first what came before it
+  auto seat = std::shared_ptr<void>(nullptr, [site = site_, peer = peer_.address](void*) { site->released(peer); });
+  phase_ = Phase::over;
+  const auto self = shared_from_this();
+  auto member = site_->options.take_over(
+      HandOver{std::exchange(wire_, nullptr), loop_, std::move(in_), peer_.address, peer_.tls, std::move(seat)});
+  loop_.replace(*this, member);
+  if (site_->draining) member->drain();
+  return HandedOver::yes;
 }
 
 // What is known of the request that the parser has; also when it could not be read to its end.
@@ -545,7 +600,8 @@ void Connection::drop_exchanges(const char* why) {
 }
 
 void Connection::drain() {
-  if (phase_ != Phase::open || parser_) return;  // a request that is half here will be answered, as the last one
+  if (phase_ != Phase::open || parser_ || looking_)
+    return;  // a request that is half here will be answered, as the last one
   if (exchanges_.empty() && out_.empty()) return on_gone();
   no_more_ = true;
   in_.clear();
@@ -629,7 +685,7 @@ std::optional<TimePoint> Connection::read_deadline() const {
   const auto& options = site_->options;
   if (phase_ == Phase::opening) return since_ + options.header_time;
   if (client_done_ || no_more_) return std::nullopt;
-  if (parser_ && !head_seen_) return since_ + options.header_time;
+  if (looking_ || (parser_ && !head_seen_)) return since_ + options.header_time;
   if (parser_ && continue_owed_) return std::nullopt;
   if (parser_) {
     const auto earned = std::chrono::milliseconds(parser_->body_bytes() * 1000 / options.body_bytes_per_second_min);

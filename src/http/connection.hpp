@@ -6,7 +6,6 @@
 #pragma once
 
 #include <atomic>
-#include <chrono>
 #include <deque>
 #include <map>
 #include <memory>
@@ -19,33 +18,9 @@
 #include "http/request_parser.hpp"
 #include "http/server.hpp"
 #include "http/trusted_proxies.hpp"
+#include "http/wire.hpp"
 
 namespace gyre::http {
-
-class Connection;
-using TimePoint = std::chrono::steady_clock::time_point;
-
-// The bytes. Called on the connection's thread only; each call is answered by the Connection's method of the same name,
-// never from within the call (except `open` of a plain socket).
-class Wire {
- public:
-  virtual ~Wire() = default;
-  virtual void open(const std::shared_ptr<Connection>& owner) = 0;  // -> on_open, or on_gone
-  virtual void read(char* into, std::size_t max) = 0;               // at least one byte -> on_read
-  virtual void write(std::string_view bytes) = 0;                   // at least one of them -> on_written
-  virtual void finish() = 0;  // says goodbye, discards what still comes, and after the client's goodbye -> on_gone
-  virtual void close(bool reset) = 0;        // at once. `reset`: the client sees that something is missing
-  virtual void wake_at(TimePoint when) = 0;  // -> on_time, not before `when`; the latest call counts
-};
-
-// The thread of some connections.
-class Loop : public std::enable_shared_from_this<Loop> {
- public:
-  virtual ~Loop() = default;
-  virtual void post(std::function<void()> callback) = 0;  // from any thread
-  virtual TimePoint now() const = 0;
-  virtual void forget(Connection& connection) = 0;  // it is over; its owner lets go of it
-};
 
 // What all connections of a server share. Any thread.
 class Site {
@@ -83,29 +58,28 @@ class Site {
   std::map<std::string, PerRoute> by_route_;
 };
 
-class Connection : public std::enable_shared_from_this<Connection> {
+class Connection final : public Member, public std::enable_shared_from_this<Connection> {
  public:
   struct Peer {
     std::string address;
     bool tls = false;
     Site::Admission admission = Site::Admission::welcome;
   };
-  Connection(std::shared_ptr<Site> site, Loop& loop, std::unique_ptr<Wire> wire, Peer peer);
+  Connection(std::shared_ptr<Site> site, Loop& loop, std::shared_ptr<Wire> wire, Peer peer);
 
   void start();
 
   // The wire's answers.
-  enum class Read { bytes, end, broken };
-  void on_open();
-  void on_read(Read what, std::size_t size);
-  void on_written(bool ok, std::size_t size);
-  void on_time();
-  void on_gone();
+  void on_open() override;
+  void on_read(Read what, std::size_t size) override;
+  void on_written(bool ok, std::size_t size) override;
+  void on_time() override;
+  void on_gone() override;
 
   // The server's wishes.
-  void drain();                   // ends when what it is about is done
-  void end_now();                 // says that it is over where that can still be said, then ends
-  void give_up(const char* why);  // ends at once
+  void drain() override;
+  void end_now() override;
+  void give_up(const char* why) override;
 
   // From dispatch, by way of the loop.
   void answered(std::uint64_t number, Response response);
@@ -130,6 +104,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   void advance();
   void parse();
+  enum class HandedOver { no, not_yet, yes };
+  HandedOver hand_over();
   void accept();
   void refuse(Error why);
   Exchange exchange_of_parser(Request& request);
@@ -149,7 +125,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   const std::shared_ptr<Site> site_;
   Loop& loop_;
-  const std::unique_ptr<Wire> wire_;
+  std::shared_ptr<Wire> wire_;  // null once it was handed over
   const Peer peer_;
   Phase phase_ = Phase::opening;
 
@@ -159,6 +135,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::size_t ignored_bytes_ = 0;  // read after that
   std::unique_ptr<RequestParser> parser_;
   bool head_seen_ = false, continue_owed_ = false;
+  bool handing_over_ = false;  // as soon as the answers before it have left; nothing is read meanwhile
+  bool looking_ = false;    // at the first bytes of a request: whether it is for us
   TimePoint since_{};       // we wait for the TLS handshake, the head or the body
   TimePoint idle_since_{};  // we wait for a request
 

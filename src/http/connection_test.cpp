@@ -17,7 +17,14 @@ class FakeLoop final : public Loop {
     posted_.push_back(std::move(callback));
   }
   TimePoint now() const override { return now_; }
-  void forget(Connection& gone) override {
+  void replace(Member& old, std::shared_ptr<Member> now) override {
+    EXPECT_EQ(&old, connection.get());
+    taken = std::move(now);
+    connection.reset();
+  }
+  void after(Duration, std::function<void()>) override {}
+  std::shared_ptr<Wire> dial(const std::string&, int) override { return nullptr; }
+  void forget(Member& gone) override {
     EXPECT_EQ(&gone, connection.get());
     forgotten = true;
     connection.reset();
@@ -35,6 +42,7 @@ class FakeLoop final : public Loop {
   }
 
   std::shared_ptr<Connection> connection;
+  std::shared_ptr<Member> taken;
   bool forgotten = false;
   TimePoint now_{};
 
@@ -58,9 +66,11 @@ struct Line {
 class FakeWire final : public Wire {
  public:
   explicit FakeWire(std::shared_ptr<Line> line) : line_(std::move(line)) {}
-  void open(const std::shared_ptr<Connection>& owner) override {
+  void open(const std::shared_ptr<WireOwner>& owner) override {
     if (!line_->handshake) owner->on_open();
   }
+  void hand_to(const std::shared_ptr<WireOwner>&) override {}
+  void end_writes() override {}
   void read(char* into, std::size_t max) override {
     EXPECT_EQ(line_->into, nullptr) << "one read at a time";
     line_->into = into;

@@ -37,47 +37,64 @@ using Resolver = asio::ip::basic_resolver<asio::ip::tcp, Executor>;
 
 // ---- bytes ----
 
-// Every handler holds the connection, which owns this wire: it lives until the last handler has run.
+// Every handler holds the owner, whose buffers are used, and the wire itself, which may have another owner by now.
 template <class Stream>
-class AsioWire final : public Wire {
+class AsioWire final : public Wire, public std::enable_shared_from_this<AsioWire<Stream>> {
  public:
   template <class... Arguments>
   explicit AsioWire(Socket socket, Arguments&... arguments)
       : alarm_(socket.get_executor()), stream_(std::move(socket), arguments...) {}
 
-  void open(const std::shared_ptr<Connection>& owner) override {
+  // One that `open` connects.
+  AsioWire(Socket socket, const asio::ip::tcp::endpoint& target)
+      : alarm_(socket.get_executor()), target_(target), stream_(std::move(socket)) {}
+
+  void open(const std::shared_ptr<WireOwner>& owner) override {
     owner_ = owner;
     if constexpr (is_tls)
-      stream_.async_handshake(asio::ssl::stream_base::server, [owner](error_code failed) {
+      stream_.async_handshake(asio::ssl::stream_base::server, [self = self(), owner](error_code failed) {
         if (failed) log::debug("TLS handshake failed", {{"problem", failed.message()}});
         failed ? owner->on_gone() : owner->on_open();
       });
+    else if (target_)
+      connect(owner);
     else
       owner->on_open();
   }
 
+  void hand_to(const std::shared_ptr<WireOwner>& owner) override { owner_ = owner; }
+  bool refused() const override { return refused_; }
+
   void read(char* into, std::size_t max) override {
     reading_ = true;
-    stream_.async_read_some(asio::buffer(into, max), [this, owner = owner_.lock()](error_code failed,
-                                                                                   std::size_t size) {
-      reading_ = false;
-      ended_ = bool(failed);
-      if (finishing_) return discard(owner);
-      // A TLS client that just closes its socket has also come to its end: HTTP says itself where its messages end.
-      const bool end = failed == asio::error::eof || failed == asio::ssl::error::stream_truncated;
-      owner->on_read(!failed ? Connection::Read::bytes : end ? Connection::Read::end : Connection::Read::broken, size);
-    });
+    stream_.async_read_some(
+        asio::buffer(into, max), [this, self = self(), owner = owner_.lock()](error_code failed, std::size_t size) {
+          using Read = WireOwner::Read;
+          reading_ = false;
+          ended_ = bool(failed);
+          if (finishing_) return discard(owner);
+          // A TLS client that just closes its socket has also come to its end: HTTP says itself where its messages end.
+          const bool end = failed == asio::error::eof || failed == asio::ssl::error::stream_truncated;
+          owner->on_read(!failed ? Read::bytes : end ? Read::end : Read::broken, size);
+        });
   }
 
   void write(std::string_view bytes) override {
-    stream_.async_write_some(
-        asio::buffer(bytes.data(), bytes.size()),
-        [owner = owner_.lock()](error_code failed, std::size_t size) { owner->on_written(!failed, size); });
+    stream_.async_write_some(asio::buffer(bytes.data(), bytes.size()),
+                             [self = self(), owner = owner_.lock()](error_code failed, std::size_t size) {
+                               owner->on_written(!failed, size);
+                             });
+  }
+
+  // TLS has no half that is closed: its goodbye is sent by `finish`.
+  void end_writes() override {
+    error_code ignored;
+    if constexpr (!is_tls) socket().shutdown(asio::socket_base::shutdown_send, ignored);
   }
 
   void finish() override {
     if constexpr (is_tls)
-      stream_.async_shutdown([this, owner = owner_.lock()](error_code) { finish_tcp(owner); });
+      stream_.async_shutdown([this, self = self(), owner = owner_.lock()](error_code) { finish_tcp(owner); });
     else
       finish_tcp(owner_.lock());
   }
@@ -98,6 +115,16 @@ class AsioWire final : public Wire {
 
  private:
   static constexpr bool is_tls = std::is_same_v<Stream, TlsSocket>;
+  std::shared_ptr<AsioWire> self() { return this->shared_from_this(); }
+
+  void connect(const std::shared_ptr<WireOwner>& owner) {
+    socket().async_connect(*target_, [this, self = self(), owner](error_code failed) {
+      refused_ = failed == asio::error::connection_refused;
+      error_code ignored;
+      if (!failed) socket().set_option(asio::ip::tcp::no_delay(true), ignored);
+      failed ? owner->on_gone() : owner->on_open();
+    });
+  }
 
   Socket& socket() {
     if constexpr (is_tls)
@@ -107,7 +134,7 @@ class AsioWire final : public Wire {
   }
 
   // Closing while the client still sends would reset the connection, and could take our last answer with it.
-  void finish_tcp(const std::shared_ptr<Connection>& owner) {
+  void finish_tcp(const std::shared_ptr<WireOwner>& owner) {
     error_code failed;
     socket().shutdown(asio::socket_base::shutdown_send, failed);
     finishing_ = true;
@@ -115,10 +142,10 @@ class AsioWire final : public Wire {
     if (!reading_) discard(owner);  // else when that read has come back: a second one beside it might never
   }
 
-  void discard(const std::shared_ptr<Connection>& owner) {
+  void discard(const std::shared_ptr<WireOwner>& owner) {
     if (ended_) return asio::post(socket().get_executor(), [owner] { owner->on_gone(); });
     discarded_.resize(4096);
-    socket().async_read_some(asio::buffer(discarded_), [this, owner](error_code failed, std::size_t) {
+    socket().async_read_some(asio::buffer(discarded_), [this, self = self(), owner](error_code failed, std::size_t) {
       ended_ = bool(failed);
       discard(owner);
     });
@@ -127,20 +154,21 @@ class AsioWire final : public Wire {
   void arm() {
     armed_for_ = due_;
     alarm_.expires_at(due_);
-    alarm_.async_wait([this, owner = owner_.lock()](error_code cancelled) {
+    alarm_.async_wait([this, self = self()](error_code cancelled) {
       if (cancelled) return;
       armed_for_.reset();
       if (Clock::now() < due_) return arm();
-      owner->on_time();
+      if (const auto owner = owner_.lock()) owner->on_time();
     });
   }
 
-  std::weak_ptr<Connection> owner_;
+  std::weak_ptr<WireOwner> owner_;
   Alarm alarm_;
   TimePoint due_{};
   std::optional<TimePoint> armed_for_;
+  std::optional<asio::ip::tcp::endpoint> target_;
   Stream stream_;
-  bool reading_ = false, ended_ = false, finishing_ = false;
+  bool reading_ = false, ended_ = false, finishing_ = false, refused_ = false;
   std::vector<char> discarded_;
 };
 
@@ -151,9 +179,26 @@ class Io final : public Loop {
  public:
   void post(std::function<void()> callback) override { asio::post(context, std::move(callback)); }
   TimePoint now() const override { return Clock::now(); }
-  void forget(Connection& connection) override {
-    connections.erase(&connection);
+  void forget(Member& member) override {
+    members.erase(&member);
     if (on_forget) on_forget();
+  }
+  void replace(Member& old, std::shared_ptr<Member> now) override {
+    auto* key = now.get();
+    members.emplace(key, std::move(now));
+    members.erase(&old);
+  }
+  void after(Duration delay, std::function<void()> callback) override {
+    auto alarm = std::make_shared<Alarm>(context.get_executor(), delay);
+    alarm->async_wait([alarm, callback = std::move(callback)](error_code cancelled) {
+      if (!cancelled) callback();
+    });
+  }
+  std::shared_ptr<Wire> dial(const std::string& address, int port) override {
+    error_code failed;
+    const asio::ip::tcp::endpoint target(asio::ip::make_address(address, failed),
+                                         static_cast<asio::ip::port_type>(port));
+    return std::make_shared<AsioWire<Socket>>(Socket(context.get_executor()), target);
   }
 
   void run() {
@@ -163,15 +208,15 @@ class Io final : public Loop {
     });
   }
 
-  std::vector<std::shared_ptr<Connection>> all() const {
-    std::vector<std::shared_ptr<Connection>> out;
-    for (const auto& [key, connection] : connections) out.push_back(connection);
+  std::vector<std::shared_ptr<Member>> all() const {
+    std::vector<std::shared_ptr<Member>> out;
+    for (const auto& [key, member] : members) out.push_back(member);
     return out;
   }
 
   asio::io_context context{1};
   asio::executor_work_guard<Executor> busy{context.get_executor()};
-  std::unordered_map<Connection*, std::shared_ptr<Connection>> connections;
+  std::unordered_map<Member*, std::shared_ptr<Member>> members;
   std::function<void()> on_forget;  // set before the thread starts
   std::thread thread;
 };
@@ -209,6 +254,7 @@ struct Server::Impl {
     // Nothing runs any more; those who still write streams hear of it from here.
     for (const auto& io : ios)
       for (const auto& connection : io->all()) connection->give_up("server gone");
+    for (const auto& io : ios) io->shared.reset();
   }
 
   // ---- listening ----
@@ -311,15 +357,15 @@ struct Server::Impl {
       return;
     }
     prepare(socket);
-    std::unique_ptr<Wire> wire;
+    std::shared_ptr<Wire> wire;
     if (with_tls)
-      wire = std::make_unique<AsioWire<TlsSocket>>(std::move(socket), *tls_now());
+      wire = std::make_shared<AsioWire<TlsSocket>>(std::move(socket), *tls_now());
     else
-      wire = std::make_unique<AsioWire<Socket>>(std::move(socket));
+      wire = std::make_shared<AsioWire<Socket>>(std::move(socket));
     auto connection =
         std::make_shared<Connection>(site, io, std::move(wire), Connection::Peer{address, with_tls, admission});
     io.post([&io, connection = std::move(connection)] {
-      io.connections.emplace(connection.get(), connection);
+      io.members.emplace(connection.get(), connection);
       connection->start();
     });
   }

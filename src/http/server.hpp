@@ -11,6 +11,7 @@
 #include "base/time.hpp"
 #include "http/message.hpp"
 #include "http/tls.hpp"
+#include "http/wire.hpp"
 #include "runtime/metrics.hpp"
 
 namespace gyre::http {
@@ -40,6 +41,11 @@ struct ServerOptions {
   Duration idle_time = 75s;   // between requests
   Duration write_time = 30s;  // for each 64 KiB; a reader slower than that is cut off
   Duration linger_time = 2s;  // after our last word, for the client's
+
+  // Requests whose Host header these accept are not the API's: their connection is handed over, on its I/O thread,
+  // before anything of the request is used up. Both or neither; they are called as long as the server lives.
+  std::function<bool(std::string_view host)> is_taken_over;
+  std::function<std::shared_ptr<Member>(HandOver)> take_over;
 };
 
 class Server {

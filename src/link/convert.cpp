@@ -125,6 +125,8 @@ std::optional<PodPhase> phase_of(wire::PodPhase phase) {
 
 // ---- reasons ----
 
+}  // namespace
+
 void why_to_wire(Reason reason, const Args& args, wire::Why& out) {
   out.set_reason(std::string(reason_text(reason)));
   for (const auto& [name, value] : args) {
@@ -139,6 +141,8 @@ Reason why_from_wire(const wire::Why& in, Args& args) {
   args.emplace_back("unknown_reason", in.reason());
   return Reason::internal_error;
 }
+
+namespace {
 
 // ---- orders ----
 
@@ -285,6 +289,7 @@ void to_wire(const HostFacts& facts, wire::HostFacts& out) {
   out.set_engine_name(utf8(facts.engine_name));
   out.set_engine_version(utf8(facts.engine_version));
   out.set_container_disk_limit(facts.container_disk_limit);
+  out.set_network(utf8(facts.network));
 }
 HostFacts host_facts(const wire::HostFacts& in) {
   HostFacts facts;
@@ -309,6 +314,7 @@ HostFacts host_facts(const wire::HostFacts& in) {
   facts.engine_name = in.engine_name();
   facts.engine_version = in.engine_version();
   facts.container_disk_limit = in.container_disk_limit();
+  facts.network = in.network();
   return facts;
 }
 
@@ -519,6 +525,10 @@ void to_wire(const ServerMessage& message, wire::ServerToAgent& out) {
           out.mutable_channel_credit()->set_bytes(said.bytes);
         } else if constexpr (std::is_same_v<Said, MetricsTaken>) {
           out.mutable_metrics_taken()->set_number(said.number);
+        } else if constexpr (std::is_same_v<Said, TunnelOpen>) {
+          out.mutable_tunnel_open()->set_token(said.token);
+          out.mutable_tunnel_open()->set_pod(said.pod.str());
+          out.mutable_tunnel_open()->set_container_port(said.container_port);
         } else {
           static_assert(std::is_same_v<Said, ChannelClose>);
           to_wire(said, *out.mutable_channel_close());
@@ -568,6 +578,10 @@ std::optional<ServerMessage> from_wire(const wire::ServerToAgent& in) {
       return channel_close(in.channel_close());
     case wire::ServerToAgent::kMetricsTaken:
       return MetricsTaken{.number = in.metrics_taken().number()};
+    case wire::ServerToAgent::kTunnelOpen:
+      return TunnelOpen{.token = in.tunnel_open().token(),
+                        .pod = PodId(in.tunnel_open().pod()),
+                        .container_port = in.tunnel_open().container_port()};
     case wire::ServerToAgent::MESSAGE_NOT_SET:
       break;
   }

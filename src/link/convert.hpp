@@ -9,6 +9,7 @@
 namespace gyre::agent::v1 {
 class ServerToAgent;
 class AgentToServer;
+class Why;
 }  // namespace gyre::agent::v1
 
 namespace gyre::link {
@@ -23,5 +24,9 @@ void to_wire(const AgentMessage& message, wire::AgentToServer& out);
 // Unknown codes inside a message become what agent.proto says at each enum.
 std::optional<ServerMessage> from_wire(const wire::ServerToAgent& in);
 std::optional<AgentMessage> from_wire(const wire::AgentToServer& in);
+
+// A reason by its code; one that this version does not know becomes internal_error, with the code among its arguments.
+void why_to_wire(Reason reason, const Args& args, wire::Why& out);
+Reason why_from_wire(const wire::Why& in, Args& args);
 
 }  // namespace gyre::link

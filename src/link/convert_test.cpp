@@ -97,7 +97,9 @@ class Dice {
     return out;
   }
   ServerMessage server_message() {
-    switch (below(6)) {
+    switch (below(7)) {
+      case 6:
+        return TunnelOpen{.token = text(), .pod = PodId(text()), .container_port = number<int>()};
       case 0:
         return pod_order();
       case 1:
@@ -194,6 +196,7 @@ class Dice {
               .uuid = text(), .type_id = text(), .bus = text(), .memory_bytes = number(), .simulated = flip()};
         });
         facts.container_disk_limit = flip();
+        facts.network = text();
         return Hello{.facts = facts};
       }
       case 1: {

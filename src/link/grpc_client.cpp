@@ -142,6 +142,160 @@ class ClientStream final : public grpc::ClientBidiReactor<wire::AgentToServer, w
   bool reading_ = false, writing_ = false, closed_ = false, let_go_ = false;
 };
 
+// The agent's end of a carry. The mutex is held across Start* calls; the hold is given up once nothing is out and
+// nothing will be begun.
+class ClientCarry final : public grpc::ClientBidiReactor<wire::CarryFrame, wire::CarryFrame>,
+                          public Carry,
+                          public std::enable_shared_from_this<ClientCarry> {
+ public:
+  using Bury = std::function<void(std::shared_ptr<ClientCarry>)>;
+
+  ClientCarry(std::shared_ptr<ClientStream> over, CallCount& calls, Bury bury)
+      : over_(std::move(over)), calls_(calls), bury_(std::move(bury)) {}
+
+  void open(const std::string& token, const std::optional<Error>& why) {
+    const std::lock_guard lock(mutex_);
+    self_ = shared_from_this();
+    calls_.up();
+    over_->stub().async()->Carry(&context_, this);
+    AddHold();
+    out_.set_token(token);
+    if (why) why_to_wire(why->reason, why->args, *out_.mutable_why());
+    opening_ = writing_ = true;
+    only_why_ = why.has_value();
+    StartWrite(&out_);
+    StartCall();
+  }
+
+  void attach(Events events) override {
+    bool is_broken = false;
+    {
+      const std::lock_guard lock(mutex_);
+      events_ = std::move(events);
+      is_broken = closed_;
+    }
+    if (is_broken) broke();
+  }
+  void read() override {
+    {
+      const std::lock_guard lock(mutex_);
+      if (!closed_) {
+        reading_ = true;
+        return StartRead(&in_);
+      }
+    }
+    broke();
+  }
+  void write(std::string bytes, bool last) override {
+    {
+      const std::lock_guard lock(mutex_);
+      if (!closed_) {
+        next_.set_bytes(std::move(bytes));
+        next_.set_last(last);
+        waiting_ = true;
+        return write_next();
+      }
+    }
+    broke();
+  }
+  void cancel() override {
+    const std::lock_guard lock(mutex_);
+    told_broken_ = true;
+    shut();
+  }
+
+ private:
+  void write_next() {
+    if (writing_ || !waiting_ || closed_) return;
+    waiting_ = false;
+    writing_ = true;
+    sent_last_ = next_.last();
+    out_ = std::move(next_);
+    next_.Clear();
+    StartWrite(&out_);
+  }
+
+  void OnReadDone(bool ok) override {
+    std::function<void(std::string, bool)> tell;
+    bool last = false;
+    {
+      const std::lock_guard lock(mutex_);
+      reading_ = false;
+      if (ok) {
+        last = got_last_ = in_.last();
+        tell = events_.read;
+        end_if_both_have();
+      }
+      if (closed_) let_go();
+    }
+    if (!ok) return broke();
+    if (tell) tell(std::move(*in_.mutable_bytes()), last);
+  }
+
+  void OnWriteDone(bool ok) override {
+    std::function<void()> tell;
+    {
+      const std::lock_guard lock(mutex_);
+      writing_ = false;
+      if (ok) {
+        if (!std::exchange(opening_, false)) tell = events_.written;
+        if (only_why_) closed_ = true;
+        write_next();
+        end_if_both_have();
+      }
+      if (closed_) let_go();
+    }
+    if (!ok) return broke();
+    if (tell) tell();
+  }
+
+  void OnDone(const grpc::Status&) override {
+    broke();
+    auto& calls = calls_;
+    const auto bury = bury_;
+    bury(std::move(self_));  // its channel must not end on this thread
+    calls.down();
+  }
+
+  void end_if_both_have() {
+    if (got_last_ && sent_last_ && !writing_) closed_ = true;  // the server finishes the call
+  }
+
+  void broke() {
+    std::function<void()> tell;
+    {
+      const std::lock_guard lock(mutex_);
+      if (!std::exchange(told_broken_, events_.broken != nullptr) && !(got_last_ && sent_last_)) tell = events_.broken;
+      shut();
+    }
+    if (tell) tell();
+  }
+
+  void shut() {
+    if (!closed_) {
+      closed_ = true;
+      context_.TryCancel();
+    }
+    let_go();
+  }
+  void let_go() {
+    if (reading_ || writing_ || let_go_) return;
+    let_go_ = true;
+    RemoveHold();
+  }
+
+  const std::shared_ptr<ClientStream> over_;
+  grpc::ClientContext context_;
+  CallCount& calls_;
+  const Bury bury_;
+  std::shared_ptr<ClientCarry> self_;
+  std::mutex mutex_;
+  wire::CarryFrame in_, out_, next_;
+  Events events_;
+  bool opening_ = false, only_why_ = false, waiting_ = false, reading_ = false, writing_ = false, closed_ = false,
+       let_go_ = false, sent_last_ = false, got_last_ = false, told_broken_ = false;
+};
+
 struct Renewal {
   grpc::ClientContext context;
   wire::RenewRequest request;
@@ -206,6 +360,9 @@ struct GrpcClient::Impl {
   // (1.51, found by the address sanitizer under load).
   std::mutex ended_mutex;
   std::vector<std::shared_ptr<ClientStream>> ended;
+  std::vector<std::shared_ptr<ClientCarry>> ended_carries;
+  std::vector<std::weak_ptr<ClientCarry>> carries;  // core thread
+  std::size_t carries_alive = 0;                    // when they were last counted
   bool is_connected = false;
   Duration connected_at{};
   std::size_t address = 0, tried = 0;  // of config.servers: the one in use, and how many failed in this round
@@ -224,6 +381,19 @@ struct GrpcClient::Impl {
     return taken;
   }
 
+  void bury(std::shared_ptr<ClientCarry> carry) {
+    {
+      const std::lock_guard lock(ended_mutex);
+      ended_carries.push_back(std::move(carry));
+      if (ended_carries.size() > 1) return;  // the post for the first one takes all
+    }
+    runtime.post(alive.guard([this] {
+      std::vector<std::shared_ptr<ClientCarry>> gone_now;
+      const std::lock_guard lock(ended_mutex);
+      gone_now.swap(ended_carries);
+    }));
+  }
+
   void dial() {
     ++counters.dialled;
     const auto& server = config.servers[address];
@@ -239,6 +409,8 @@ struct GrpcClient::Impl {
     arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, keepalive);
     arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, keepalive / 2);
     arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+    arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);  // see grpc_server.cpp
+    arguments.SetInt(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, carry_window_bytes);
     // Each attempt is a connection of its own, and when to try again is our decision.
     arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
     arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
@@ -303,6 +475,8 @@ GrpcClient::GrpcClient(Runtime& runtime, GrpcClientConfig config)
 GrpcClient::~GrpcClient() {
   if (impl_->renewal) impl_->renewal->context.TryCancel();
   if (impl_->stream) impl_->stream->close();
+  for (const auto& weak : impl_->carries)
+    if (const auto carry = weak.lock()) carry->cancel();
   impl_->calls.wait_for_none();
 }
 
@@ -356,6 +530,20 @@ void GrpcClient::renew(std::string csr_pem, std::function<void(Result<IssuedCert
                          impl->runtime.post([finished = std::move(finished), status]() mutable { finished(status); });
                          impl->calls.down();
                        });
+}
+
+std::shared_ptr<Carry> GrpcClient::carry(const std::string& token, const std::optional<Error>& why) {
+  if (!impl_->is_connected || !impl_->stream) return nullptr;
+  auto made = std::make_shared<ClientCarry>(impl_->stream, impl_->calls,
+                                            [impl = impl_.get()](auto ended) { impl->bury(std::move(ended)); });
+  auto& carries = impl_->carries;
+  if (carries.size() >= 64 && carries.size() >= 2 * impl_->carries_alive) {
+    std::erase_if(carries, [](const auto& weak) { return weak.expired(); });
+    impl_->carries_alive = carries.size();
+  }
+  carries.push_back(made);
+  made->open(token, why);
+  return why ? nullptr : made;
 }
 
 void GrpcClient::use(Credentials credentials) {

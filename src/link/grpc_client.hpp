@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "link/authority.hpp"
+#include "link/carry.hpp"
 #include "link/link.hpp"
 #include "link/outbox.hpp"
 #include "runtime/runtime.hpp"
@@ -41,6 +42,10 @@ class GrpcClient final : public ServerLink {
   // A new certificate, over the connection there is. `done` exactly once, unless the client is destroyed before.
   // Errors: unavailable (not connected, or lost on the way), host_refused, certificate_request_invalid.
   void renew(std::string csr_pem, std::function<void(Result<IssuedCertificate>)> done);
+
+  // The agent's end of a carry that the server asked for with this token. With `why` it only says so, and the answer is
+  // null; also when there is no connection. Core thread; the carry's own calls on any.
+  std::shared_ptr<Carry> carry(const std::string& token, const std::optional<Error>& why = {});
 
   // Connects anew with these, at once.
   void use(Credentials credentials);

@@ -5,6 +5,7 @@
 #include <grpcpp/security/tls_certificate_provider.h>
 #include <grpcpp/security/tls_credentials_options.h>
 
+#include <atomic>
 #include <map>
 #include <mutex>
 
@@ -21,7 +22,25 @@ namespace {
 struct Peer {
   HostId host;
   std::string fingerprint;
+  std::string address;
 };
+
+// "ipv4:192.0.2.1:80" and "ipv6:%5B2001:db8::1%5D:80", as gRPC names peers, to the address.
+std::string address_in(std::string_view peer) {
+  const auto colon = peer.find(':');
+  if (colon == std::string_view::npos || !peer.starts_with("ipv")) return {};
+  const bool v6 = peer.starts_with("ipv6");
+  peer.remove_prefix(colon + 1);
+  peer = peer.substr(0, peer.rfind(':'));
+  if (!v6) return std::string(peer);
+  for (const std::string_view bracket : {"%5B", "["})
+    if (peer.starts_with(bracket)) peer.remove_prefix(bracket.size());
+  for (const std::string_view bracket : {"%5D", "]"})
+    if (peer.ends_with(bracket)) peer.remove_suffix(bracket.size());
+  constexpr std::string_view mapped = "::ffff:";
+  if (peer.starts_with(mapped) && peer.find('.') != std::string_view::npos) peer.remove_prefix(mapped.size());
+  return std::string(peer);
+}
 
 // The host that the client's certificate names. TLS has checked the signature, the dates and that it is a client's.
 Result<Peer> peer_of(const grpc::CallbackServerContext& context) {
@@ -33,7 +52,7 @@ Result<Peer> peer_of(const grpc::CallbackServerContext& context) {
   const auto facts = TRY(read_certificate({pem.data(), pem.size()}));
   if (facts.host.empty() || facts.common_name != facts.host.str())
     return fail(Reason::host_refused, {{"detail", "the certificate names no host"}});
-  return Peer{.host = facts.host, .fingerprint = facts.fingerprint};
+  return Peer{.host = facts.host, .fingerprint = facts.fingerprint, .address = address_in(context.peer())};
 }
 
 grpc::Status status_of(const Error& error) {
@@ -185,10 +204,174 @@ class ServerStream final : public grpc::ServerBidiReactor<wire::AgentToServer, w
 
 namespace {
 
-// A call that is refused before it began.
-class Refusal final : public grpc::ServerBidiReactor<wire::AgentToServer, wire::ServerToAgent> {
+// What waits for agents to come with its token. Any thread.
+class Expected {
  public:
-  explicit Refusal(const grpc::Status& status) { Finish(status); }
+  void add(const HostId& host, const std::string& token, CarryDesk::Arrived arrived) {
+    const std::lock_guard lock(mutex_);
+    waiting_[token] = {host, std::move(arrived)};
+  }
+  void remove(const std::string& token) {
+    const std::lock_guard lock(mutex_);
+    waiting_.erase(token);
+  }
+  // Once for each token, and only to the host that was asked.
+  CarryDesk::Arrived take(const HostId& host, const std::string& token) {
+    const std::lock_guard lock(mutex_);
+    const auto found = waiting_.find(token);
+    if (found == waiting_.end() || found->second.host != host) return nullptr;
+    auto out = std::move(found->second.arrived);
+    waiting_.erase(found);
+    return out;
+  }
+  std::atomic<std::size_t> open = 0;
+
+ private:
+  struct Waiting {
+    HostId host;
+    CarryDesk::Arrived arrived;
+  };
+  std::mutex mutex_;
+  std::map<std::string, Waiting> waiting_;
+};
+
+// The server's end of a carry. As with ServerStream, the mutex is held across Start* calls.
+class ServerCarry final : public grpc::ServerBidiReactor<wire::CarryFrame, wire::CarryFrame>,
+                          public Carry,
+                          public std::enable_shared_from_this<ServerCarry> {
+ public:
+  ServerCarry(grpc::CallbackServerContext& context, HostId host, Expected& expected, CallCount& calls)
+      : context_(context), host_(std::move(host)), expected_(expected), calls_(calls) {}
+
+  void live() {
+    self_ = shared_from_this();
+    calls_.up();
+    ++expected_.open;
+    const std::lock_guard lock(mutex_);
+    StartRead(&in_);
+  }
+
+  void attach(Events events) override {
+    bool is_broken = false;
+    {
+      const std::lock_guard lock(mutex_);
+      events_ = std::move(events);
+      is_broken = finished_;
+    }
+    if (is_broken) broke();
+  }
+  void read() override {
+    {
+      const std::lock_guard lock(mutex_);
+      if (!finished_) return StartRead(&in_);
+    }
+    broke();
+  }
+  void write(std::string bytes, bool last) override {
+    {
+      const std::lock_guard lock(mutex_);
+      if (!finished_) {
+        out_.set_bytes(std::move(bytes));
+        out_.set_last(last);
+        sent_last_ = last;
+        writing_ = true;
+        return StartWrite(&out_);
+      }
+    }
+    broke();
+  }
+  void cancel() override {
+    const std::lock_guard lock(mutex_);
+    told_broken_ = true;
+    finish({grpc::StatusCode::CANCELLED, "the other side is gone"});
+  }
+
+ private:
+  void OnReadDone(bool ok) override {
+    if (!ok) return broke();
+    if (!begun_) return begin();
+    std::function<void(std::string, bool)> tell;
+    {
+      const std::lock_guard lock(mutex_);
+      got_last_ = in_.last();
+      tell = events_.read;
+      if (got_last_ && sent_last_ && !writing_) finish(grpc::Status::OK);
+    }
+    if (tell) tell(std::move(*in_.mutable_bytes()), got_last_);
+  }
+
+  void OnWriteDone(bool ok) override {
+    if (!ok) return broke();
+    std::function<void()> tell;
+    {
+      const std::lock_guard lock(mutex_);
+      writing_ = false;
+      tell = events_.written;
+      if (got_last_ && sent_last_) finish(grpc::Status::OK);
+    }
+    if (tell) tell();
+  }
+
+  void OnCancel() override { broke(); }
+
+  void OnDone() override {
+    auto& calls = calls_;
+    --expected_.open;
+    self_.reset();  // this may end here
+    calls.down();
+  }
+
+  void begin() {
+    begun_ = true;
+    auto arrived = expected_.take(host_, in_.token());
+    if (!arrived) {
+      const std::lock_guard lock(mutex_);
+      return finish({grpc::StatusCode::PERMISSION_DENIED, "this token was not given to this host, or was used"});
+    }
+    if (!in_.has_why()) return arrived(std::static_pointer_cast<Carry>(shared_from_this()));
+    Error why;
+    why.reason = why_from_wire(in_.why(), why.args);
+    {
+      const std::lock_guard lock(mutex_);
+      finish(grpc::Status::OK);
+    }
+    arrived(fail(std::move(why)));
+  }
+
+  void broke() {
+    std::function<void()> tell;
+    {
+      const std::lock_guard lock(mutex_);
+      if (!std::exchange(told_broken_, events_.broken != nullptr) && !(got_last_ && sent_last_)) tell = events_.broken;
+      finish({grpc::StatusCode::CANCELLED, "the connection broke"});
+    }
+    if (tell) tell();
+  }
+
+  void finish(const grpc::Status& status) {
+    if (finished_) return;
+    finished_ = true;
+    if (writing_) context_.TryCancel();
+    Finish(status);
+  }
+
+  grpc::CallbackServerContext& context_;
+  const HostId host_;
+  Expected& expected_;
+  CallCount& calls_;
+  std::shared_ptr<ServerCarry> self_;
+  std::mutex mutex_;
+  wire::CarryFrame in_, out_;
+  Events events_;
+  bool begun_ = false;  // of OnReadDone only
+  bool writing_ = false, finished_ = false, sent_last_ = false, got_last_ = false, told_broken_ = false;
+};
+
+// A call that is refused before it began.
+template <class In, class Out>
+class Refusal final : public grpc::ServerBidiReactor<In, Out> {
+ public:
+  explicit Refusal(const grpc::Status& status) { this->Finish(status); }
 
  private:
   void OnDone() override { delete this; }
@@ -245,6 +428,7 @@ struct GrpcServer::Impl final : wire::AgentLink::CallbackService {
   const Admission admission;
   ServerStream::Owner owner;
   CallCount calls;
+  Expected expected;
   AgentEvents* events = nullptr;
   std::map<HostId, std::shared_ptr<ServerStream>> streams;  // the present connection of each host; core thread
   Counters counters;                                        // core thread
@@ -257,7 +441,8 @@ struct GrpcServer::Impl final : wire::AgentLink::CallbackService {
   grpc::ServerBidiReactor<wire::AgentToServer, wire::ServerToAgent>* Connect(
       grpc::CallbackServerContext* context) override {
     auto peer = peer_of(*context);
-    if (!peer) return new Refusal({grpc::StatusCode::UNAUTHENTICATED, peer.error().message()});
+    using Refused = Refusal<wire::AgentToServer, wire::ServerToAgent>;
+    if (!peer) return new Refused({grpc::StatusCode::UNAUTHENTICATED, peer.error().message()});
     const auto stream = std::make_shared<ServerStream>(*context, std::move(*peer), owner, calls, config.limits);
     stream->live();
     core.post("agent connects", alive.guard([this, stream] { admit(stream); }),
@@ -279,6 +464,15 @@ struct GrpcServer::Impl final : wire::AgentLink::CallbackService {
     auto failed = [call] { call->answer(fail(Reason::unavailable, {{"detail", "the renewal was not recorded"}})); };
     core.post("agent renews", alive.guard(std::move(task)), std::move(failed));
     return reactor;
+  }
+
+  grpc::ServerBidiReactor<wire::CarryFrame, wire::CarryFrame>* Carry(grpc::CallbackServerContext* context) override {
+    using Refused = Refusal<wire::CarryFrame, wire::CarryFrame>;
+    const auto peer = peer_of(*context);
+    if (!peer) return new Refused({grpc::StatusCode::UNAUTHENTICATED, peer.error().message()});
+    const auto carry = std::make_shared<ServerCarry>(*context, peer->host, expected, calls);
+    carry->live();
+    return carry.get();
   }
 
   void said(std::shared_ptr<ServerStream> stream, AgentMessage message) {
@@ -409,7 +603,10 @@ Result<int> GrpcServer::start(AgentEvents& events) {
   builder.SetMaxReceiveMessageSize(message_limit);
   builder.SetMaxSendMessageSize(message_limit);
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);  // a second server on the port is an error, not a rival
-  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, 8);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, 8 + config.carries_per_host);
+  // What a carry may send before its reader has taken any of it; with the probe of bandwidth on, it would be megabytes.
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, carry_window_bytes);
   builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, 10'000);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, keepalive);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, keepalive / 2);
@@ -450,6 +647,17 @@ bool GrpcServer::connected(const HostId& host) const {
   return found != impl_->streams.end() && !found->second->closing();
 }
 
+std::string GrpcServer::address_of(const HostId& host) const {
+  const auto found = impl_->streams.find(host);
+  return found == impl_->streams.end() ? std::string() : found->second->peer().address;
+}
+
+void GrpcServer::expect(const HostId& host, const std::string& token, Arrived arrived) {
+  impl_->expected.add(host, token, std::move(arrived));
+}
+
+void GrpcServer::forget(const std::string& token) { impl_->expected.remove(token); }
+
 void GrpcServer::disconnect(const HostId& host) {
   const auto found = impl_->streams.find(host);
   if (found != impl_->streams.end())
@@ -459,6 +667,7 @@ void GrpcServer::disconnect(const HostId& host) {
 GrpcServer::Counters GrpcServer::counters() const {
   auto out = impl_->counters;
   out.connected = impl_->streams.size();
+  out.carries = impl_->expected.open;
   return out;
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "link/authority.hpp"
+#include "link/carry.hpp"
 #include "link/link.hpp"
 #include "link/outbox.hpp"
 #include "runtime/core.hpp"
@@ -31,9 +32,10 @@ struct GrpcServerConfig {
   Duration certificate_reload{60s};  // how soon a changed file is used for new connections; at least 1 s
   Duration keepalive{20s};           // a silent connection is asked for a sign of life, and closed after half of it
   StreamLimits limits;
+  int carries_per_host = 20'000;  // open at the same time
 };
 
-class GrpcServer final : public AgentLink {
+class GrpcServer final : public AgentLink, public CarryDesk {
  public:
   // The core, the authority and the events must outlive the server; the authority also the runtime's workers.
   GrpcServer(Core& core, const Authority& authority, GrpcServerConfig config, Admission admission);
@@ -47,10 +49,15 @@ class GrpcServer final : public AgentLink {
   void send(const HostId& host, ServerMessage message) override;
   bool connected(const HostId& host) const override;
   void disconnect(const HostId& host) override;
+  std::string address_of(const HostId& host) const override;
+
+  void expect(const HostId& host, const std::string& token, Arrived arrived) override;  // any thread
+  void forget(const std::string& token) override;                                       // any thread
 
   struct Counters {
     std::size_t connected = 0;
     std::uint64_t accepted = 0, refused = 0, replaced = 0, closed_as_slow = 0, received = 0, sent = 0;
+    std::size_t carries = 0;  // open now
   };
   Counters counters() const;
 

@@ -747,5 +747,169 @@ TEST_F(GrpcLink, TheCallbackThreadsOutliveTheLastServerAndTheLastClient) {
   }
 }
 
+// ---- carries ----
+
+// One end of a carry, and what it heard.
+struct Carried {
+  std::string bytes;
+  bool last = false, broken = false;
+  int written = 0;
+};
+class CarryEnd {
+ public:
+  explicit CarryEnd(std::shared_ptr<Carry> carry) : carry_(std::move(carry)) {
+    Carry::Events events;
+    events.read = [heard = heard_](std::string bytes, bool last) {
+      heard->change([&](Carried& now) {
+        now.bytes += bytes;
+        now.last = last;
+      });
+    };
+    events.written = [heard = heard_] { heard->change([](Carried& now) { ++now.written; }); };
+    events.broken = [heard = heard_] { heard->change([](Carried& now) { now.broken = true; }); };
+    carry_->attach(std::move(events));
+  }
+  Carry& carry() { return *carry_; }
+  // Reads until so many bytes have come in all.
+  bool hears(std::size_t bytes) {
+    while (heard_->get().bytes.size() < bytes) {
+      const auto before = heard_->get().bytes.size();
+      carry_->read();
+      if (!heard_->becomes([&](const Carried& now) { return now.bytes.size() > before || now.broken; })) return false;
+      if (heard_->get().broken) return false;
+    }
+    return true;
+  }
+  bool hears_the_end() {
+    carry_->read();
+    return heard_->becomes([](const Carried& now) { return now.last; });
+  }
+  bool becomes_broken() {
+    return heard_->becomes([](const Carried& now) { return now.broken; });
+  }
+  bool writes(std::string bytes, bool last = false) {
+    const auto before = heard_->get().written;
+    carry_->write(std::move(bytes), last);
+    return heard_->becomes([&](const Carried& now) { return now.written > before || now.broken; }) &&
+           !heard_->get().broken;
+  }
+  Carried heard() { return heard_->get(); }
+
+ private:
+  std::shared_ptr<Carry> carry_;
+  std::shared_ptr<Watched<Carried>> heard_ = std::make_shared<Watched<Carried>>();
+};
+
+class GrpcCarry : public GrpcLink {
+ protected:
+  using Arrival = std::promise<Result<std::shared_ptr<Carry>>>;
+  GrpcCarry() : server(folder), agent(machine, dialling(server, server.credentials_for("h1"))) {
+    CHECK(agent.start().connects());
+  }
+  std::future<Result<std::shared_ptr<Carry>>> expect(const std::string& token, const std::string& host = "h1") {
+    auto arrival = std::make_shared<Arrival>();
+    server.link().expect(HostId(host), token, [arrival](auto outcome) { arrival->set_value(std::move(outcome)); });
+    return arrival->get_future();
+  }
+  std::shared_ptr<Carry> open(const std::string& token, const std::optional<Error>& why = {}) {
+    return machine.on_core([&] { return agent.link().carry(token, why); });
+  }
+  // Both ends of one.
+  std::pair<CarryEnd, CarryEnd> both() {
+    auto arrival = expect("t");
+    CarryEnd near(open("t"));
+    CHECK(arrival.wait_for(patience) == std::future_status::ready);
+    return {near, CarryEnd(arrival.get().value())};
+  }
+  Server server;
+  Machine machine;
+  Agent agent;
+};
+
+TEST_F(GrpcCarry, BytesGoBothWaysAndEachHalfEndsByItself) {
+  auto [near, far] = both();
+  EXPECT_TRUE(near.writes("from the pod"));
+  EXPECT_TRUE(far.hears(12));
+  EXPECT_TRUE(far.writes("to the pod", false));
+  EXPECT_TRUE(near.hears(10));
+  EXPECT_TRUE(far.writes("", true));
+  EXPECT_TRUE(near.hears_the_end());
+  EXPECT_TRUE(near.writes("more"));
+  EXPECT_TRUE(far.hears(16));
+  near.carry().write("", true);
+  EXPECT_TRUE(far.hears_the_end());
+  EXPECT_EQ(far.heard().bytes, "from the podmore");
+  EXPECT_FALSE(far.heard().broken);
+  EXPECT_FALSE(near.heard().broken);
+}
+
+TEST_F(GrpcCarry, AReaderThatDoesNotReadHoldsItsWriterBack) {
+  auto [near, far] = both();
+  const std::string frame(Carry::frame_bytes, 'x');
+  std::size_t sent = 0;
+  // A write that stays unanswered for half a second is one that waits.
+  for (;;) {
+    const auto before = near.heard().written;
+    near.carry().write(frame, false);
+    bool taken = false;
+    for (int i = 0; i < 50 && !taken; ++i) {
+      taken = near.heard().written > before;
+      if (!taken) ::usleep(10'000);
+    }
+    if (!taken) break;
+    sent += frame.size();
+    ASSERT_LT(sent, 8u << 20) << "nothing holds it back";
+  }
+  EXPECT_LE(sent, static_cast<std::size_t>(2 * carry_window_bytes));
+  EXPECT_TRUE(far.hears(sent + frame.size()));  // and nothing of it was lost
+}
+
+TEST_F(GrpcCarry, AnAgentMaySayWhyThereIsNone) {
+  auto arrival = expect("t");
+  const Error why{Reason::tunnel_not_possible, {{"detail", "connection refused"}}, {}};
+  EXPECT_EQ(open("t", why), nullptr);
+  ASSERT_EQ(arrival.wait_for(patience), std::future_status::ready);
+  const auto outcome = arrival.get();
+  ASSERT_FALSE(outcome);
+  EXPECT_EQ(outcome.error(), why);
+}
+
+TEST_F(GrpcCarry, ATokenIsGoodOnceAndOnlyForTheHostThatWasAsked) {
+  auto of_other = expect("other's", "h2");
+  CarryEnd wrong(open("other's"));
+  wrong.carry().read();
+  EXPECT_TRUE(wrong.becomes_broken());
+  EXPECT_EQ(of_other.wait_for(0s), std::future_status::timeout);
+  CarryEnd unknown(open("never given"));
+  unknown.carry().read();
+  EXPECT_TRUE(unknown.becomes_broken());
+  auto [near, far] = both();
+  CarryEnd again(open("t"));
+  again.carry().read();
+  EXPECT_TRUE(again.becomes_broken());
+  EXPECT_TRUE(near.writes("x"));  // the first one lives
+  EXPECT_TRUE(far.hears(1));
+}
+
+TEST_F(GrpcCarry, OneThatIsCutIsNoticedAtTheOtherEnd) {
+  {
+    auto [near, far] = both();
+    far.carry().read();
+    near.carry().cancel();
+    EXPECT_TRUE(far.becomes_broken());
+  }
+  auto [near, far] = both();
+  near.carry().read();
+  far.carry().cancel();
+  EXPECT_TRUE(near.becomes_broken());
+}
+
+TEST_F(GrpcCarry, AnAgentThatGoesTakesItsCarriesAlong) {
+  auto [near, far] = both();
+  far.carry().read();
+  agent.stop();
+  EXPECT_TRUE(far.becomes_broken());
+}
+
 }  // namespace
 }  // namespace gyre::link

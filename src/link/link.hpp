@@ -13,6 +13,8 @@ class AgentLink {
   virtual void send(const HostId& host, ServerMessage message) = 0;  // lost when the host is not connected
   virtual bool connected(const HostId& host) const = 0;
   virtual void disconnect(const HostId& host) = 0;  // a retired or duplicate host
+  // The address that its connection comes from; empty when not connected, or not known.
+  virtual std::string address_of(const HostId&) const { return {}; }
 };
 
 // What the server does with what comes; called inside a core task, so that rows may be written.

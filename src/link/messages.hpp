@@ -124,8 +124,17 @@ struct MetricsTaken {
   bool operator==(const MetricsTaken&) const = default;
 };
 
+// Somebody wants to reach a port of a pod, and the server cannot reach the host: the agent connects to it and opens a
+// carry (carry.hpp) with this token, or opens one that says why it cannot. Lost: the asker is told after a while.
+struct TunnelOpen {
+  std::string token;  // good once, on the host that it was sent to
+  PodId pod;
+  int container_port = 0;  // an HTTP port of its order
+  bool operator==(const TunnelOpen&) const = default;
+};
+
 using ServerMessage =
-    std::variant<PodOrder, ForgetPod, RetireHost, ChannelOpen, ChannelCredit, ChannelClose, MetricsTaken>;
+    std::variant<PodOrder, ForgetPod, RetireHost, ChannelOpen, ChannelCredit, ChannelClose, MetricsTaken, TunnelOpen>;
 
 // ---- agent to server ----
 
@@ -146,6 +155,7 @@ struct HostFacts {
   std::string driver_version, cuda_version;  // empty without NVIDIA
   std::string engine_name, engine_version;
   bool container_disk_limit = false;
+  std::string network;  // of the agent's process: two that say the same reach each other on 127.0.0.1; empty: not known
   bool operator==(const HostFacts&) const = default;
 };
 

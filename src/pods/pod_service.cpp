@@ -102,7 +102,28 @@ Result<> PodService::move(Pod& pod, PodEvent event, Because because) {
   happened.reason = because.reason;
   happened.args = std::move(because.args);
   events_.append(std::move(happened));
+  tell_ways(pod);
   return {};
+}
+
+// A pod whose host is silent may be reached all the same: its containers run on.
+void PodService::tell_ways(const Pod& pod) {
+  if (!config_.ways_changed) return;
+  std::vector<edge::Way> ways;
+  if (pod.host && (pod.state == PodState::running || pod.state == PodState::host_lost)) {
+    const auto* live = hosts_.live(*pod.host);
+    const auto address = live && config_.straight_address ? config_.straight_address(*live) : std::string();
+    const auto seen = json::decode<PodSeen>(pod.seen, json::UnknownKeys::ignore);
+    if (seen)
+      for (const auto& port : seen->ports)
+        if (port.http) ways.push_back({port.container_port, port.host_port, address});
+  }
+  core_.after_commit([this, pod, ways = std::move(ways)] { config_.ways_changed(pod, ways); });
+}
+
+void PodService::tell_all_ways() {
+  for (const auto state : {PodState::running, PodState::host_lost})
+    for (const auto& pod : store_.in_state(state)) tell_ways(pod);
 }
 
 void PodService::order(Pod& pod) {
@@ -364,6 +385,10 @@ PodDetail PodService::detail(Pod pod, Waiting waits) const {
     out.facts = live->second.facts;
     out.seen = seen_in(live->second.facts);
   }
+  if (config_.proxy_url)
+    for (const auto& text : out.wish.ports)
+      if (const auto slash = text.find('/'); text.substr(slash + 1) == "http")
+        out.proxy_urls[text.substr(0, slash)] = config_.proxy_url(pod.id, std::stoi(text.substr(0, slash)));
   if (pod.host) out.host = hosts_.store().find(*pod.host);
   if (pod.host)
     for (auto& gpu : hosts_.store().gpus(*pod.host))
@@ -639,6 +664,7 @@ void PodService::observe(Pod pod, const link::PodFacts& facts) {
     save(pod);
   }
   meet(pod, facts);
+  tell_ways(pod);  // also when only its host's address is news
 }
 
 void PodService::meet(Pod& pod, const link::PodFacts& facts) {

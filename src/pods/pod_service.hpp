@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/caller.hpp"
+#include "edge/routes.hpp"
 #include "events/events.hpp"
 #include "fleet/host_service.hpp"
 #include "pods/pod_input.hpp"
@@ -36,6 +37,11 @@ struct PodConfig {
   // Wraps each placement pass, for who measures how long it takes; calls its argument exactly once.
   std::function<void(const std::function<void()>& pass)> around_placement = [](const auto& pass) { pass(); };
   Duration settle_limit{5 * 60'000};  // after a restore: for how long hosts that say nothing are waited for
+  // The proxy: where its ports are, told after each commit that changed it (none: it cannot be reached), the address of
+  // one to be shown, and where a host's mapped HTTP ports can be reached from here (empty: only through its agent).
+  std::function<void(const Pod&, std::vector<edge::Way>)> ways_changed;
+  std::function<std::string(const PodId&, int port)> proxy_url;
+  std::function<std::string(const HostLive&)> straight_address;
 };
 
 // What of a pod is seen and worth keeping over a restart of the server.
@@ -78,7 +84,8 @@ struct PodDetail {
     int position = 0;  // 1: next in its pool
     scheduler::Verdict verdict;
   };
-  std::optional<Waiting> waiting;  // while queued
+  std::optional<Waiting> waiting;                 // while queued
+  std::map<std::string, std::string> proxy_urls;  // of its HTTP ports
 };
 
 class PodService final : public HostListener {
@@ -114,6 +121,9 @@ class PodService final : public HostListener {
 
   Result<> interrupt(const PodId& id);  // for who has precedence: SIGTERM, 5 s, SIGKILL; the volume stays
 
+  // Tells the ways to every pod that runs; once, when the server has started.
+  void tell_all_ways();
+
   Result<std::shared_ptr<http::Stream>> logs(const Caller& caller, const PodId& id, link::LogRequest request);
 
   void host_reported(const HostId& host, const link::Report& report) override;
@@ -129,6 +139,7 @@ class PodService final : public HostListener {
   void place(Pod& pod, const scheduler::Placement& placement);
   void place_pending();
   void give_up_stuck();
+  void tell_ways(const Pod& pod);
   void order(Pod& pod);  // a new generation; sends after the commit
   void save(Pod& pod);    // the one way a row changes
   void send_order(const Pod& pod, const HostId& host);

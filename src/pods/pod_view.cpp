@@ -162,6 +162,7 @@ PodView view(const PodDetail& detail, Language language) {
       if (!port.http) mappings[std::to_string(port.container_port)] = port.host_port;
   }
   if (!wish.machine_type.empty()) out.machineType = wish.machine_type;
+  out.proxyUrls = detail.proxy_urls;
   out.restartPolicy = enum_text(wish.restart);
   out.generation = pod.generation;
   out.run = pod.run;
@@ -264,6 +265,8 @@ json::Fields fields(const PodView*) {
       {"ports", "exposed ports", R"(["8888/http","22/tcp"])"},
       {"publicIp", "address of mapped TCP ports; empty while it does not run", R"("203.0.113.7")"},
       {"portMappings", "container port to public port", R"({"22":10341})"},
+      {"proxyUrls", "container port to the address of each HTTP port; it answers while the pod runs",
+       R"({"8888":"http://2s56cp0pof1rmt-8888.proxy.localhost:8080"})"},
       {"dockerEntrypoint", "as set; empty: the image's", "[]"},
       {"dockerStartCmd", "as set; empty: the image's", R"(["sleep","infinity"])"},
       {"machineId", "host it is on", R"("h7x2k9q4m1p0aa")"},

@@ -81,6 +81,7 @@ struct PodView {
   std::vector<std::string> ports;
   std::optional<std::string> publicIp;
   std::optional<std::map<std::string, int>> portMappings;
+  std::map<std::string, std::string> proxyUrls;
   std::vector<std::string> dockerEntrypoint, dockerStartCmd;
   std::optional<std::string> machineId, templateId, endpointId, networkVolumeId, consumerUserId,
       containerRegistryAuthId, cpuFlavorId;
@@ -105,11 +106,11 @@ struct PodView {
 BOOST_DESCRIBE_STRUCT(PodView, (),
                       (id, name, image, imageName, desiredStatus, computeType, cloudType, costPerHr, adjustedCostPerHr,
                        gpuCount, gpu, vcpuCount, memoryInGb, containerDiskInGb, volumeInGb, volumeMountPath,
-                       volumeEncrypted, locked, interruptible, env, ports, publicIp, portMappings, dockerEntrypoint,
-                       dockerStartCmd, machineId, templateId, endpointId, networkVolumeId, consumerUserId,
-                       containerRegistryAuthId, cpuFlavorId, lastStartedAt, lastStatusChange, machine, createdAt,
-                       status, reason, progress, queue, containers, restartPolicy, generation, run, hostName, podHostId,
-                       simulated, healthy, machineType, warnings))
+                       volumeEncrypted, locked, interruptible, env, ports, publicIp, portMappings, proxyUrls,
+                       dockerEntrypoint, dockerStartCmd, machineId, templateId, endpointId, networkVolumeId,
+                       consumerUserId, containerRegistryAuthId, cpuFlavorId, lastStartedAt, lastStatusChange, machine,
+                       createdAt, status, reason, progress, queue, containers, restartPolicy, generation, run, hostName,
+                       podHostId, simulated, healthy, machineType, warnings))
 json::Fields fields(const PodView*);
 
 struct DryRunView {

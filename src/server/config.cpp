@@ -194,6 +194,14 @@ Problem set_public_url(Config& config, const Values& values) {
   config.public_url = values.front();
   return {};
 }
+Problem set_proxy_domain(Config& config, const Values& values) {
+  const auto& domain = values.front();
+  const bool plain = !domain.empty() && domain.size() <= 200 && domain.front() != '.' && domain.back() != '.' &&
+                     domain.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789.-") == std::string::npos;
+  if (!plain) return "expected a host name in lower case, as proxy.example.com";
+  config.proxy_domain = domain;
+  return {};
+}
 Problem set_database(Config& config, const Values& values) {
   const std::string_view url = values.front();
   if (!url.empty() && !url.starts_with("sqlite:") && !url.starts_with("postgresql://") &&
@@ -343,6 +351,28 @@ const Key table[] = {
      .korean = "서버가 멈출 때 진행 중인 요청이 끝나기를 기다리는 시간. 지나면 끊어요.",
      .set = set_duration<&Config::drain_timeout, 0, hour>,
      .get = get_duration<&Config::drain_timeout>},
+    {.name = "proxy.domain",
+     .type = "host name",
+     .description = "HTTP ports of pods are served at POD-PORT.DOMAIN. Browsers find *.localhost on this machine by "
+                    "themselves; for others give a domain whose wildcard record, and certificate, lead here. Not that "
+                    "of public_url: pods must not share its cookies.",
+     .set = set_proxy_domain,
+     .get = get_text<&Config::proxy_domain>},
+    {.name = "proxy.answer_timeout",
+     .type = time_type,
+     .description = "How long a pod may take to begin its answer; then the proxy answers 524.",
+     .set = set_duration<&Config::proxy_answer_timeout, second, hour>,
+     .get = get_duration<&Config::proxy_answer_timeout>},
+    {.name = "proxy.requests_per_pod",
+     .type = count_type,
+     .description = "Requests and WebSockets open at once to one pod; above it 503.",
+     .set = set_count<&Config::proxy_requests_per_pod, 1, 1'000'000>,
+     .get = get_count<&Config::proxy_requests_per_pod>},
+    {.name = "proxy.requests_per_workspace",
+     .type = count_type,
+     .description = "Requests and WebSockets open at once to all pods of one workspace; above it 429.",
+     .set = set_count<&Config::proxy_requests_per_workspace, 1, 1'000'000>,
+     .get = get_count<&Config::proxy_requests_per_workspace>},
     {.name = "log.level",
      .type = "debug, info, warn or error",
      .reloadable = true,

@@ -36,6 +36,9 @@ struct Config {
   Duration drain_timeout{10s};
   log::Level log_level = log::Level::info;
   std::vector<std::string> trusted_proxies;  // addresses or networks ("10.0.0.0/8")
+  std::string proxy_domain = "proxy.localhost";
+  Duration proxy_answer_timeout{100s};
+  int proxy_requests_per_pod = 20'000, proxy_requests_per_workspace = 50'000;
   UnknownFields unknown_fields = UnknownFields::refuse;
   Duration events_kept{std::chrono::days(30)};
 

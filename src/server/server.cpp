@@ -14,6 +14,9 @@
 #include "base/free_port.hpp"
 #include "base/log.hpp"
 #include "base/secrets.hpp"
+#include "edge/edge.hpp"
+#include "edge/tunnels.hpp"
+#include "edge/usage_store.hpp"
 #include "events/event_feed.hpp"
 #include "events/event_routes.hpp"
 #include "fleet/gpu_routes.hpp"
@@ -150,6 +153,23 @@ http::ServerOptions http_options(const Config& config) {
   return out;
 }
 
+edge::Settings edge_settings(const Config& config) {
+  edge::Settings out;
+  out.domain = config.proxy_domain;
+  out.trusted_proxies = config.trusted_proxies;
+  out.header_bytes_max = static_cast<std::size_t>(config.header_bytes);
+  out.open_per_pod = config.proxy_requests_per_pod;
+  out.open_per_workspace = config.proxy_requests_per_workspace;
+  out.answer_time = config.proxy_answer_timeout;
+  out.head_time = config.header_timeout;
+  out.body_time = std::max(config.body_timeout, Duration(1s));
+  out.idle_time = config.idle_timeout;
+  return out;
+}
+
+constexpr Duration use_is_written_every = 5s;
+constexpr Duration use_is_kept = std::chrono::days(400);
+
 // ---- the server ----
 
 class Server {
@@ -170,10 +190,12 @@ class Server {
         link_(core_, authority_, link_config(), admission()),
         hosts_(core_, events_, link_, fleet_config()),
         quotas_(core_, events_),
+        tunnels_(core_, link_, link_),
         pods_(core_, events_, hosts_, quotas_, link_, pod_config()),
         monitoring_(core_, hosts_, pods_, link_, std::move(metrics_store)),
         router_(core_, [this](const http::Request& request) { return accounts_.authenticate(request); }) {
     hosts_.set_listener(pods_);
+    use_timer_ = core_.every(use_is_written_every, "write down the proxy's use", [this] { write_use(); });
     watch_everything();
   }
 
@@ -200,6 +222,7 @@ class Server {
   void start() {
     const auto bootstrap = accounts_.bootstrap();
     const auto key = first_key(bootstrap);
+    pods_.tell_all_ways();
     core_.after_commit([this, bootstrap, key] { listen(bootstrap, key); });
   }
 
@@ -232,8 +255,15 @@ class Server {
         return give_up(written.error());
     if (const auto port = link_.start(hosts_); !port) return give_up(port.error());
     add_routes();
+    auto edge = edge::Edge::make(
+        edge_settings(config_), routes_,
+        [this](const auto& route, auto arrived) { tunnels_.open(route, std::move(arrived)); }, metrics_);
+    if (!edge) return give_up(edge.error());
+    auto options = http_options(config_);
+    options.is_taken_over = [edge = *edge](std::string_view host) { return edge->wants(host); };
+    options.take_over = [edge = *edge](http::HandOver connection) { return edge->take_over(std::move(connection)); };
     auto started = http::Server::start(
-        http_options(config_),
+        std::move(options),
         [this](http::Request request, http::Server::Respond respond) {
           dispatch(std::move(request), std::move(respond));
         },
@@ -326,7 +356,46 @@ class Server {
     feed_.close_all();
     monitoring_.close_all();
     if (!http_) return runtime_.stop();
-    http_->drain(config_.drain_timeout, [this] { runtime_.post([this] { runtime_.stop(); }); });
+    http_->drain(config_.drain_timeout, [this] {
+      const auto stop = [this] { runtime_.stop(); };
+      const auto last = [this, stop] {
+        write_use();
+        core_.after_commit(stop);
+      };
+      core_.post("write down the proxy's use", last, stop);
+    });
+  }
+
+  // ---- the proxy ----
+
+  // Rows first; what has not been written by a failed commit is written by the next one.
+  void write_use() {
+    edge::UsageStore store(core_.db());
+    auto use = routes_.unwritten_use();
+    for (const auto& delta : use) store.add(delta, core_.now());
+    store.remove_before(core_.now() - use_is_kept, 500);
+    core_.after_commit([this, use = std::move(use)] { routes_.written(use); });
+  }
+
+  // http://POD-PORT.proxy.localhost:8080, with the scheme and the port at which this server is reached.
+  std::string proxy_url(const PodId& pod, int port) const {
+    const auto origin = http_ ? origin_of_proxy() : public_url();
+    const auto scheme = origin.find("://") + 3;
+    const auto colon = origin.rfind(':');
+    const auto bracket = origin.rfind(']');
+    const bool has_port = colon > scheme && (bracket == std::string::npos || colon > bracket);
+    return origin.substr(0, scheme) + pod.str() + "-" + std::to_string(port) + "." + config_.proxy_domain +
+           (has_port ? origin.substr(colon) : "");
+  }
+  std::string origin_of_proxy() const {
+    return config_.public_url.empty() ? http_->bound().front().url() : config_.public_url;
+  }
+
+  // On its 127.0.0.1, when that is ours too. Its agent says which network it is in, and the connection it made proves
+  // that it is on this machine: nobody else can make us connect to our own ports.
+  std::string straight_address(const HostLive& host) const {
+    const bool same = !host.network.empty() && host.network == network_ && agent::is_own_address(host.address);
+    return same ? "127.0.0.1" : "";
   }
 
   // ---- configuration, read again ----
@@ -396,6 +465,11 @@ class Server {
       return accounts_.make_pod_key(workspace, account, pod);
     };
     out.revoke_keys = [this](const PodId& pod) { accounts_.revoke_pod_keys(pod); };
+    out.ways_changed = [this](const Pod& pod, const std::vector<edge::Way>& ways) {
+      routes_.set(pod.id, pod.workspace, pod.host.value_or(HostId()), ways);
+    };
+    out.proxy_url = [this](const PodId& pod, int port) { return proxy_url(pod, port); };
+    out.straight_address = [this](const HostLive& host) { return straight_address(host); };
     out.seal = [this](const std::string& plain) { return seal(key_, runtime_.random().bytes(24), plain); };
     const auto seconds = metrics_.histogram("gyre_placement_seconds", "How long one look at the placement queue took.",
                                             {0.0001, 0.001, 0.005, 0.02, 0.1, 0.5, 2});
@@ -448,6 +522,10 @@ class Server {
                              {}, [this] { return static_cast<double>(monitoring_.counters().written); });
     metrics_.watched_counter("gyre_measured_write_failures_total", "Writes to the store of values that failed.", {},
                              [this] { return static_cast<double>(monitoring_.counters().failed_writes); });
+    metrics_.gauge("gyre_tunnels", "Connections to pods that are carried by agents.", {},
+                   [this] { return static_cast<double>(link_.counters().carries); });
+    metrics_.gauge("gyre_proxy_pods", "Pods that the proxy knows.", {},
+                   [this] { return static_cast<double>(routes_.pods()); });
     metrics_.gauge("gyre_event_readers", "Open event streams.", {},
                    [this] { return static_cast<double>(feed_.readers()); });
   }
@@ -473,9 +551,13 @@ class Server {
   link::GrpcServer link_;
   HostService hosts_;
   QuotaService quotas_;
+  const std::string network_ = agent::own_network();
+  edge::RouteTable routes_;
+  edge::Tunnels tunnels_;
   PodService pods_;
   MonitoringService monitoring_;
   http::Router router_;
+  std::unique_ptr<Timer> use_timer_;
   std::unique_ptr<http::Server> http_;
 };
 
@@ -485,6 +567,7 @@ std::string ready_file(const std::string& data_dir) { return fs::path(data_dir) 
 std::string lock_file(const std::string& data_dir) { return fs::path(data_dir) / "server.lock"; }
 
 Result<> run_server(const ServerOptions& options) {
+  raise_file_limit();
   ::umask(077);  // the database, too, is for its owner only
   const auto& config = options.config;
   log::set_level(config.log_level);

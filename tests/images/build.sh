@@ -166,6 +166,13 @@ END
 push_image gyre/web:1 linux amd64 "$(config '{"Cmd": ["/bin/web"], "ExposedPorts": {"8888/tcp": {}}}')" \
   "$work/base.tar.gz" "$work/web.tar.gz"
 
+# A web program of our own, for the proxy: large and slow answers, uploads, upgrades.
+mkdir -p "$work/app/bin"
+g++ -std=c++20 -O2 -static -o "$work/app/bin/app" "$(dirname "$0")/app.cpp" 2>"$work/app.log" || { cat "$work/app.log" >&2; exit 1; }
+pack "$work/app" "$work/app.tar.gz"
+push_image gyre/app:1 linux amd64 "$(config '{"Cmd": ["/bin/app"], "ExposedPorts": {"8888/tcp": {}}}')" \
+  "$work/base.tar.gz" "$work/app.tar.gz"
+
 script_layer fill <<'END'
 # Writes $MB megabytes to $FILE, then stays.
 dd if=/dev/zero of="${FILE:-/fill}" bs=1048576 count="${MB:-64}" && echo "wrote ${MB:-64} MB" || echo "could not write ${MB:-64} MB"

@@ -1,0 +1,220 @@
+"""The agent's tunnel: server and agent in different network namespaces, and no way from the server to the host's ports.
+
+The server lives in a namespace of its own with one cable to the host; the engine and its mapped ports are on the host's
+127.0.0.1, where nothing leads from there."""
+
+import contextlib
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import time
+
+import pytest
+
+from gyre import BINARY, Docker, Gyre, eventually
+from proxied import Web, app
+
+SERVER, HOST = "10.231.77.1", "10.231.77.2"
+
+
+def ip(*arguments, check=True):
+    return subprocess.run(["ip", *arguments], capture_output=True, text=True, check=check)
+
+
+class Apart(Gyre):
+    """`gyre server` in the namespace, `gyre agent run` outside of it."""
+
+    def __init__(self, folder, engine):
+        super().__init__(folder, engine=engine)
+        self.data.mkdir()
+        self.namespace, self.inside, self.outside = f"gyre-{os.getpid()}", f"gyi{os.getpid() % 10**6}", f"gyo{os.getpid() % 10**6}"
+        self.processes = {}
+
+    def cable(self):
+        ip("netns", "add", self.namespace)
+        ip("link", "add", self.outside, "type", "veth", "peer", "name", self.inside)
+        ip("link", "set", self.inside, "netns", self.namespace)
+        ip("addr", "add", f"{HOST}/30", "dev", self.outside)
+        ip("link", "set", self.outside, "up")
+        for command in (["addr", "add", f"{SERVER}/30", "dev", self.inside], ["link", "set", self.inside, "up"],
+                        ["link", "set", "lo", "up"]):
+            ip("netns", "exec", self.namespace, "ip", *command)
+
+    def plug(self, state):
+        ip("link", "set", self.outside, state)
+
+    def begin(self, name, *command):
+        log = open(self.data / f"{name}.log", "ab")
+        self.processes[name] = subprocess.Popen([*map(str, command)], stdout=log, stderr=log, stdin=subprocess.DEVNULL,
+                                                env=self.environment(GYRE_PROXY_ANSWER_TIMEOUT="5s"))
+
+    def up(self):
+        self.cable()
+        self.begin("server", "ip", "netns", "exec", self.namespace, BINARY, "server", "--data-dir", self.data, "--listen",
+                   f"{SERVER}:7001", "--agents-listen", f"{SERVER}:7002", "--first-key", self.data / "key")
+        ready = self.data / "server.json"
+        eventually(ready.exists, what="the server being ready")
+        self.said = {"url": f"http://{SERVER}:7001", "apiKey": (self.data / "key").read_text().strip()}
+        token = self.api.post("/v1/hosts/tokens")["token"]
+        joined = self.cli("agent", "join", "--data", self.data / "agent", "-o", "json", "--token", token, "--server",
+                          self.said["url"])
+        self.said["hostId"] = joined.json()["hostId"]
+        self.agent()
+
+    def agent(self):
+        self.begin("agent", BINARY, "agent", "run", "--data", self.data / "agent", "--engine", self.engine,
+                   "--simulate-gpus", self.simulate)
+        eventually(lambda: self.host()["status"] == "listed" and self.host()["online"], what="the agent being there")
+
+    def end(self, name, how=signal.SIGTERM):
+        process = self.processes.pop(name, None)
+        if process:
+            process.send_signal(how)
+            process.wait(timeout=30)
+
+    def clean(self):
+        for name in ("agent", "server"):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.end(name)
+        if self.said and "hostId" in self.said:
+            Docker(self.engine).remove_all(self.label())
+        ip("link", "del", self.outside, check=False)
+        ip("netns", "del", self.namespace, check=False)
+        shutil.rmtree(self.data, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def gyre(engine, tmp_path_factory):
+    if os.geteuid() != 0 or shutil.which("ip") is None:
+        pytest.skip("network namespaces need root and iproute2")
+    made = Apart(tmp_path_factory.mktemp("gyre"), engine)
+    try:
+        made.up()
+        yield made
+    finally:
+        made.clean()
+
+
+@pytest.fixture(scope="module")
+def served(gyre):
+    return app(gyre.api)
+
+
+def web(served, **more):
+    return Web(served[1], server=SERVER, **more)
+
+
+def metric(gyre, name):
+    text = gyre.api.call("GET", "/metrics").text
+    return sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if re.match(re.escape(name) + r"[ {]", line))
+
+
+def test_the_server_has_no_way_to_the_hosts_ports(gyre, served, docker):
+    container = docker.containers(f"gyre.pod={served[0]}")[0]["Id"]
+    ports = docker.inspect(container)["NetworkSettings"]["Ports"]["8888/tcp"][0]
+    assert ports["HostIp"] == "127.0.0.1"
+    with socket.create_connection(("127.0.0.1", int(ports["HostPort"])), timeout=5):
+        pass  # from here there is one
+    for address in (HOST, "127.0.0.1"):
+        tried = ip("netns", "exec", gyre.namespace, "bash", "-c",
+                   f"timeout 2 bash -c '</dev/tcp/{address}/{ports['HostPort']}'", check=False)
+        assert tried.returncode != 0
+
+
+def test_requests_go_through_the_agent(gyre, served):
+    with web(served) as one:
+        for _ in range(20):
+            status, _, body = one.get("/head")
+            assert status == 200 and b"X-Forwarded-For: " + HOST.encode() in body
+        status, _, body = one.get("/count", f"Content-Length: {1 << 20}", method="POST", body=b"x" * (1 << 20))
+        assert status == 200 and body == b"%d\n" % (1 << 20)
+    assert metric(gyre, 'gyre_proxy_connections_total{how="straight"}') == 0
+    assert metric(gyre, 'gyre_proxy_connections_total{how="tunnel"}') >= 1
+
+
+def test_large_downloads_and_upgrades_come_through_whole(served):
+    with web(served) as one:
+        one.send("GET", f"/big?{64 << 20}")
+        assert one.head()[0] == 200
+        assert one.download(enough=64 << 20)[0] == 64 << 20
+    with web(served) as one:
+        one.send("GET", "/ws", "Connection: Upgrade", "Upgrade: websocket")
+        assert one.head()[0] == 101
+        said = os.urandom(1 << 20)
+        one.sock.settimeout(60)
+        import threading
+        threading.Thread(target=one.sock.sendall, args=(said,)).start()
+        assert one.exactly(len(said)) == said
+        one.sock.shutdown(socket.SHUT_WR)
+        assert one.sock.recv(1) == b""
+
+
+def test_a_slow_reader_holds_neither_end(gyre, served):
+    pids = {name: process.pid for name, process in gyre.processes.items()}
+    resident = lambda pid: int(re.search(r"VmRSS:\s+(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text())[1])  # noqa: E731
+    before = {name: resident(pid) for name, pid in pids.items()}
+    with contextlib.ExitStack() as held:
+        for _ in range(20):
+            one = held.enter_context(web(served))
+            one.send("GET", f"/big?{1 << 28}")
+            assert one.head()[0] == 200
+        time.sleep(1.5)  # nobody reads: all that can fill up does
+        for name, pid in pids.items():
+            grown = (resident(pid) - before[name]) / 20
+            print(f"\n{name}: {grown:.0f} KiB for each slow reader")
+            assert grown < 1536
+        with web(served) as quick:  # and others are not held up
+            assert quick.get("/head")[0] == 200
+
+
+def test_an_agents_restart_ends_a_download_so_that_it_can_be_resumed(gyre, served):
+    size = 1 << 30
+    with web(served, timeout=60) as one:
+        one.send("GET", f"/big?{size}")
+        assert one.head()[0] == 200
+        at, _ = one.download(enough=50 << 20)
+        gyre.end("agent", signal.SIGKILL)
+        at, cut = one.download(at=at)
+        assert 50 << 20 <= at < size and cut, "it must be seen that something is missing"
+    with web(served) as one:
+        status, _, body = one.get("/head")
+        assert status == 502 and b"cannot be reached" in body
+    gyre.agent()
+    eventually(lambda: _ok(served), what="the tunnel being back")
+    with web(served, timeout=60) as one:  # the same container, the rest of the bytes
+        one.send("GET", f"/big?{size}", f"Range: bytes={at}-")
+        status, headers = one.head()
+        assert status == 206 and headers["content-range"].startswith(f"bytes {at}-")
+        one.download(at=at, enough=at + (50 << 20))
+
+
+def _ok(served):
+    with web(served) as one:
+        return one.get("/head")[0] == 200
+
+
+def test_a_cable_that_is_cut_and_mended(gyre, served):
+    assert _ok(served)
+    with web(served) as one:
+        one.send("GET", "/ws", "Connection: Upgrade", "Upgrade: websocket")
+        assert one.head()[0] == 101
+        gyre.plug("down")
+        time.sleep(1)
+        gyre.plug("up")
+        # A second is nothing to TCP: what was open goes on.
+        one.sock.sendall(b"still here")
+        assert one.exactly(10) == b"still here"
+    assert _ok(served)
+
+
+def test_nothing_listens_is_said_through_the_tunnel_too(gyre):
+    from gyre import image
+    pod = gyre.api.run(image("hello"), ports=["8888/http"])
+    with Web(pod["proxyUrls"]["8888"], server=SERVER) as one:
+        status, _, body = one.get("/")
+        assert status == 502 and b"nothing answers on port 8888" in body
+    gyre.api.call("DELETE", f"/v1/pods/{pod['id']}")
