@@ -777,6 +777,9 @@ void PodService::give_up_stuck() {
 }
 
 void PodService::channel_said(const HostId& host, const link::AgentMessage& message) { logs_.said(host, message); }
-void PodService::channels_lost(const HostId& host) { logs_.lost(host); }
+void PodService::channels_lost(const HostId& host) {
+  logs_.lost(host);
+  settled_.forget(host);  // it may come back from another address
+}
 
 }  // namespace gyre
