@@ -38,6 +38,7 @@ Parsed parse(const std::string& bytes, std::size_t step = 100'000, RequestParser
   out.keep_alive = parser.keep_alive();
   out.expects_continue = parser.expects_continue();
   if (out.state == State::done) out.request = parser.take();
+  if (out.state == State::failed) out.request = parser.abandon();
   return out;
 }
 
@@ -129,6 +130,15 @@ TEST(RequestParser, RefusesLinesThatAreNotHttp) {
     const auto parsed = parse(bytes);
     EXPECT_EQ(parsed.state, State::failed) << bytes;
     EXPECT_EQ(parsed.error.reason, Reason::bad_request) << bytes;
+  }
+}
+
+TEST(RequestParser, RefusesATargetInTheLanguageThatTheHeadersAskFor) {
+  for (const std::size_t step : {1, 5000}) {
+    const auto parsed = parse("GET /?a=%ff HTTP/1.1\r\nHost: h\r\nAccept-Language: ko\r\n\r\n", step);
+    EXPECT_EQ(parsed.state, State::failed);
+    EXPECT_EQ(parsed.request.value().language, Language::ko);
+    EXPECT_NE(parsed.error.message(Language::ko).find("쿼리가 UTF-8이 아닙니다"), std::string::npos);
   }
 }
 
