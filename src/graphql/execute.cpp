@@ -28,7 +28,7 @@ struct Plan;
 // One key of the answer: the selections that share it, and what is known about it before any value is.
 struct PlannedField {
   std::string_view key;
-  std::string json_key;  // "key":
+  std::string json_key;  // ,"key":
   std::vector<const ast::Selection*> nodes;
   const Field* field = nullptr;
   const FieldResolver* resolver = nullptr;  // null for what every type has
@@ -246,6 +246,7 @@ class Executor {
       const auto& node = *planned.nodes.front();
       planned.field = schema_.field(type, node.name.text);
       if (!planned.field) continue;
+      planned.json_key = ',';
       append_json(planned.json_key, planned.key);
       planned.json_key += ':';
       if (!planned.field->name.starts_with("__") && binding) planned.resolver = &binding->fields[planned.field->index];
@@ -275,8 +276,7 @@ class Executor {
     bool first = true;
     for (auto& planned : plan.fields) {
       if (!planned.field) continue;
-      if (!first) out_ += ',';
-      first = false;
+      start_field(planned, first);
       if (!field(type, planned, source, before, row)) return false;
     }
     out_ += '}';
@@ -289,8 +289,7 @@ class Executor {
     bool first = true;
     for (auto& planned : plan.fields) {
       if (!planned.field) continue;
-      if (!first) out_ += ',';
-      first = false;
+      start_field(planned, first);
       options_.around_mutation([&] {
         const auto known = errors_.size();
         ok = field(type, planned, source, nullptr, {});
@@ -302,8 +301,15 @@ class Executor {
     return true;
   }
 
+  void start_field(const PlannedField& planned, bool& first) {
+    if (first)
+      out_.append(planned.json_key, 1);
+    else
+      out_ += planned.json_key;
+    first = false;
+  }
+
   bool field(const Type& type, PlannedField& planned, const void* source, const Step* before, BatchRow row) {
-    out_ += planned.json_key;
     const auto start = out_.size();
     const Step step{before, planned.key, 0};
     const auto done = answer(type, planned, source, step, row);
