@@ -71,8 +71,8 @@ Exit exit_of(ErrorCode kind) {
 
 Exit exit_of(Reason reason) {
   if (reason == Reason::request_cancelled) return exit_interrupted;
-  if (reason == Reason::too_many_api_keys) return exit_limit;            // 409 on the wire, and a limit all the same
-  if (reason == Reason::server_not_trusted) return exit_unreachable;     // there is no server that we may talk to
+  if (reason == Reason::too_many_api_keys) return exit_limit;         // 409 on the wire, and a limit all the same
+  if (reason == Reason::server_not_trusted) return exit_unreachable;  // there is no server that we may talk to
   return exit_of(error_code(reason));
 }
 

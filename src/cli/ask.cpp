@@ -33,8 +33,8 @@ Outcome<json::array> ask_all(Commands& c, const std::string& target, std::string
     Call call;
     call.target = target;
     if (!cursor.empty())
-      call.target += std::string(target.find('?') == std::string::npos ? "?" : "&") +
-                     "cursor=" + http::url_encode(cursor);
+      call.target +=
+          std::string(target.find('?') == std::string::npos ? "?" : "&") + "cursor=" + http::url_encode(cursor);
     const auto answer = c.api.call(call);
     if (!answer) return tl::unexpected(answer.error());
     auto page = parsed(*answer, c);

@@ -118,7 +118,8 @@ TEST_F(ContextTest, ASavedKeyIsNotSentToAnotherServer) {
   Contexts contexts;
   remember(contexts, "local", {"http://saved:1", "saved-key", ""});
   EXPECT_EQ(choose({.server = "http://other:1", .api_key = "", .context = ""}, {}, contexts)->context.api_key, "");
-  EXPECT_EQ(choose({.server = "http://saved:1/", .api_key = "", .context = ""}, {}, contexts)->context.api_key, "saved-key");
+  EXPECT_EQ(choose({.server = "http://saved:1/", .api_key = "", .context = ""}, {}, contexts)->context.api_key,
+            "saved-key");
 }
 
 // ---- pod create ----
@@ -254,7 +255,10 @@ TEST_F(CommandTest, AFailedPodEndsTheWaitWithItsReasonAndExitCode) {
   PodCreateFlags flags;
   flags.image = "img";
   EXPECT_EQ(pod_create(commands, flags, {.wait = true}), exit_failed);
-  EXPECT_NE(err().find("error: the pod n (p1) is failed\nwhy: no image img\ntry: check the name\ncode: image_not_found"), std::string::npos) << err();
+  EXPECT_NE(
+      err().find("error: the pod n (p1) is failed\nwhy: no image img\ntry: check the name\ncode: image_not_found"),
+      std::string::npos)
+      << err();
 }
 
 TEST_F(CommandTest, TheWaitOutlivesARestartOfTheServer) {
@@ -407,8 +411,9 @@ TEST_F(OutputTest, CsvHasStableHeadsAndTheServersWords) {
 
 TEST_F(OutputTest, YamlCanBeReadAsTheSameThing) {
   const auto text = printed(Format::yaml);
-  EXPECT_TRUE(text.starts_with("- id: p1\n  name: \"학습, \\\"1\\\"\"\n  status: running\n  gpuCount: 1\n  gpu:\n    id: "
-                               "\"NVIDIA A40\"\n  imageName: a\n  ports:\n    - \"22/tcp\"\n"))
+  EXPECT_TRUE(
+      text.starts_with("- id: p1\n  name: \"학습, \\\"1\\\"\"\n  status: running\n  gpuCount: 1\n  gpu:\n    id: "
+                       "\"NVIDIA A40\"\n  imageName: a\n  ports:\n    - \"22/tcp\"\n"))
       << text;
   EXPECT_EQ(yaml_of(json::parse(R"({"a":"no","b":"12","c":[],"d":null,"e":[[1,2],{"f":true}],"g":0.0,"h":1e30})")),
             "a: \"no\"\nb: \"12\"\nc: []\nd: null\ne:\n  - - 1\n    - 2\n  - f: true\ng: 0.0\nh: 1.0e+30\n");
@@ -580,10 +585,10 @@ TEST_F(ContextCommandTest, TheProjectsFileWinsOverWhatIsSavedAndLosesToTheEnviro
   EXPECT_EQ(choose({}, {}, contexts, *project)->context.api_key, "team-key");
   EXPECT_EQ(choose({}, {}, contexts, *project)->source, Source::project);
   EXPECT_EQ(choose({}, {{"GYRE_CONTEXT", "local"}}, contexts, *project)->context.server, "http://saved:1");
-  EXPECT_EQ(choose({.server = "", .api_key = "", .context = "local"}, {{"GYRE_SERVER", "http://env:1"}}, contexts,
-                   *project)
-                ->context.server,
-            "http://saved:1")
+  EXPECT_EQ(
+      choose({.server = "", .api_key = "", .context = "local"}, {{"GYRE_SERVER", "http://env:1"}}, contexts, *project)
+          ->context.server,
+      "http://saved:1")
       << "a flag wins over all";
 }
 

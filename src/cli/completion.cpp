@@ -109,17 +109,17 @@ std::string value_cases(const std::vector<Place>& places, const std::function<st
 
 std::string bash_script(const CommandWords& tree) {
   const auto places = places_of(tree);
-  std::string out = "_gyre() {\n" + path_loop(places, "\"${COMP_WORDS[@]:1:COMP_CWORD-1}\"") +
-                    "  local words='' current=\"${COMP_WORDS[COMP_CWORD]}\"\n"
-                    "  case \"${COMP_WORDS[COMP_CWORD-1]}\" in\n" +
-                    value_cases(places,
-                                [](const std::string& choices) {
-                                  return "COMPREPLY=($(compgen -W " + shell_quoted(choices) +
-                                         " -- \"$current\")); return";
-                                }) +
-                    "  esac\n"
-                    "  if [ -n \"$skip\" ]; then COMPREPLY=($(compgen -f -- \"$current\")); return; fi\n"
-                    "  case \"$path\" in\n";
+  std::string out =
+      "_gyre() {\n" + path_loop(places, "\"${COMP_WORDS[@]:1:COMP_CWORD-1}\"") +
+      "  local words='' current=\"${COMP_WORDS[COMP_CWORD]}\"\n"
+      "  case \"${COMP_WORDS[COMP_CWORD-1]}\" in\n" +
+      value_cases(places,
+                  [](const std::string& choices) {
+                    return "COMPREPLY=($(compgen -W " + shell_quoted(choices) + " -- \"$current\")); return";
+                  }) +
+      "  esac\n"
+      "  if [ -n \"$skip\" ]; then COMPREPLY=($(compgen -f -- \"$current\")); return; fi\n"
+      "  case \"$path\" in\n";
   for (const auto& place : places) {
     std::string words;
     for (const auto& command : place.command->commands) words += command.name + " ";
@@ -142,14 +142,14 @@ std::string zsh_item(const std::string& name, const std::string& help) { return 
 
 std::string zsh_script(const CommandWords& tree) {
   const auto places = places_of(tree);
-  std::string out = "#compdef gyre\n_gyre() {\n  emulate -L zsh\n" + path_loop(places, "\"${(@)words[2,CURRENT-1]}\"") +
-                    "  local -a commands options\n"
-                    "  case \"${words[CURRENT-1]}\" in\n" +
-                    value_cases(places,
-                                [](const std::string& choices) { return "compadd -- " + choices + "; return"; }) +
-                    "  esac\n"
-                    "  if [ -n \"$skip\" ]; then _files; return; fi\n"
-                    "  case \"$path\" in\n";
+  std::string out =
+      "#compdef gyre\n_gyre() {\n  emulate -L zsh\n" + path_loop(places, "\"${(@)words[2,CURRENT-1]}\"") +
+      "  local -a commands options\n"
+      "  case \"${words[CURRENT-1]}\" in\n" +
+      value_cases(places, [](const std::string& choices) { return "compadd -- " + choices + "; return"; }) +
+      "  esac\n"
+      "  if [ -n \"$skip\" ]; then _files; return; fi\n"
+      "  case \"$path\" in\n";
   for (const auto& place : places) {
     std::string commands, options;
     for (const auto& command : place.command->commands) commands += " " + zsh_item(command.name, command.help);

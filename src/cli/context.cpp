@@ -139,8 +139,7 @@ Result<Choice> choose(const Wishes& wishes, const std::map<std::string, std::str
   const auto preferred = out.name.empty() ? contexts.current : out.name;
   if (out.context.api_key.empty())
     for (const auto& [other, context] : contexts.by_name)
-      if (without_slash(context.server) == out.context.server &&
-          (out.context.api_key.empty() || other == preferred))
+      if (without_slash(context.server) == out.context.server && (out.context.api_key.empty() || other == preferred))
         out.context.api_key = context.api_key;
   const bool scheme = out.context.server.starts_with("http://") || out.context.server.starts_with("https://");
   if (!scheme)

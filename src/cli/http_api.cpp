@@ -70,9 +70,7 @@ class HttpApi final : public Api {
     return response;
   }
 
-  tl::unexpected<Failure> failure(const Error& error) const {
-    return tl::unexpected(Failure::from(error, language_));
-  }
+  tl::unexpected<Failure> failure(const Error& error) const { return tl::unexpected(Failure::from(error, language_)); }
 
   Context context_;
   Language language_;

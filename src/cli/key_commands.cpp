@@ -37,9 +37,7 @@ Outcome<json::value> find_key(Commands& c, const std::string& key) {
   return tl::unexpected(Failure::from(Error{Reason::bad_argument, std::move(args), ""}, c.terminal.language));
 }
 
-Args args_of(const json::value& key) {
-  return {{"name", printable(text_of(key, "name"))}, {"id", text_of(key, "id")}};
-}
+Args args_of(const json::value& key) { return {{"name", printable(text_of(key, "name"))}, {"id", text_of(key, "id")}}; }
 
 }  // namespace
 

@@ -237,42 +237,38 @@ const Kind& host_kind() {
 
 const Kind& gpu_kind() {
   static const Kind kind{
-      .columns = {{.key = "id",
-                   .title = Word::col_gpu,
-                   .shown =
-                       [](const Row& row) {
-                         auto text = text_of(row.value, "id");
-                         if (flag_of(row.value, "simulated")) text += " (" + say(Word::simulated, row.language) + ")";
-                         return Cell{std::move(text)};
-                       },
-                   .least_width = 8},
-                  {.key = "memory",
-                   .title = Word::col_memory,
-                   .shown =
-                       [](const Row& row) { return Cell{std::to_string(whole_of(row.value, "memoryInGb")) + " GB"}; },
-                   .plain = plain("memoryInGb"),
-                   .to_the_right = true,
-                   .least_width = 4},
-                  {.key = "free",
-                   .title = Word::col_free,
-                   .shown =
-                       [](const Row& row) {
-                         const auto free = whole_of(row.value, "free");
-                         return Cell{std::to_string(free), free > 0 ? Tone::good : Tone::waiting};
-                       },
-                   .to_the_right = true,
-                   .least_width = 4},
-                  {.key = "total",
-                   .title = Word::col_total,
-                   .shown = field("total"),
-                   .to_the_right = true,
-                   .least_width = 4},
-                  {.key = "most",
-                   .title = Word::col_most_at_once,
-                   .shown = field("mostFreeOnOneHost"),
-                   .plain = plain("mostFreeOnOneHost"),
-                   .to_the_right = true,
-                   .least_width = 4}},
+      .columns =
+          {{.key = "id",
+            .title = Word::col_gpu,
+            .shown =
+                [](const Row& row) {
+                  auto text = text_of(row.value, "id");
+                  if (flag_of(row.value, "simulated")) text += " (" + say(Word::simulated, row.language) + ")";
+                  return Cell{std::move(text)};
+                },
+            .least_width = 8},
+           {.key = "memory",
+            .title = Word::col_memory,
+            .shown = [](const Row& row) { return Cell{std::to_string(whole_of(row.value, "memoryInGb")) + " GB"}; },
+            .plain = plain("memoryInGb"),
+            .to_the_right = true,
+            .least_width = 4},
+           {.key = "free",
+            .title = Word::col_free,
+            .shown =
+                [](const Row& row) {
+                  const auto free = whole_of(row.value, "free");
+                  return Cell{std::to_string(free), free > 0 ? Tone::good : Tone::waiting};
+                },
+            .to_the_right = true,
+            .least_width = 4},
+           {.key = "total", .title = Word::col_total, .shown = field("total"), .to_the_right = true, .least_width = 4},
+           {.key = "most",
+            .title = Word::col_most_at_once,
+            .shown = field("mostFreeOnOneHost"),
+            .plain = plain("mostFreeOnOneHost"),
+            .to_the_right = true,
+            .least_width = 4}},
       .none = Word::no_gpu_types};
   return kind;
 }

@@ -259,8 +259,7 @@ int pod_list(Commands& c, const PodListFlags& flags) {
   show.filters.clear();
   if (flags.only_active) show.filters = {"status!=stopped", "status!=failed"};
   const auto code = show_list(c.terminal, c.now(), pod_kind(), *pods, show);
-  if (code == exit_ok && !cursor.empty())
-    c.terminal.line(c.terminal.word(Word::more_rows, {{"cursor", cursor}}));
+  if (code == exit_ok && !cursor.empty()) c.terminal.line(c.terminal.word(Word::more_rows, {{"cursor", cursor}}));
   return code;
 }
 

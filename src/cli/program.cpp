@@ -13,6 +13,7 @@
 #include "cli/commands.hpp"
 #include "cli/completion.hpp"
 #include "cli/context.hpp"
+#include "cli/doctor_command.hpp"
 #include "cli/http_api.hpp"
 #include "cli/output.hpp"
 #include "cli/server_command.hpp"
@@ -72,6 +73,7 @@ struct Parsed {
   std::optional<int> gpus;
   UpFlags up;
   DownFlags down;
+  DoctorFlags doctor;
   AgentJoinFlags join;
   AgentRunFlags agent;
   ServerFlags server_flags;
@@ -101,7 +103,8 @@ std::string in_our_words(const std::string& said, const std::vector<std::string>
 class OurFormatter final : public CLI::Formatter {
  public:
   explicit OurFormatter(Language language) : language_(language) {}
-  std::string make_group(std::string group, bool is_positional, std::vector<const CLI::Option*> options) const override {
+  std::string make_group(std::string group, bool is_positional,
+                         std::vector<const CLI::Option*> options) const override {
     if (group == "Options") group = say(Word::usage_options, language_);
     return CLI::Formatter::make_group(std::move(group), is_positional, std::move(options));
   }
@@ -161,7 +164,8 @@ class Program {
       const auto api = http_api(choice->context, terminal_.language, stop_);
       OsRandom random;
       Commands commands{*api, terminal_, environment_, stop_, [&] { return hex(random.bytes(16)); }, system_now};
-      commands.context = choice->name.empty() ? choice->context.server : choice->name + " (" + choice->context.server + ")";
+      commands.context =
+          choice->name.empty() ? choice->context.server : choice->name + " (" + choice->context.server + ")";
       return action(commands);
     });
   }
@@ -236,17 +240,14 @@ class Program {
   void describe_local() {
     auto* up_command = app_.add_subcommand("up", h(Word::help_up));
     up_command->add_option("--data", parsed_.up.data, h(Word::help_up_data));
-    up_command
-        ->add_option("--listen", parsed_.up.listen, h(Word::help_up_listen))
-        ->allow_extra_args(false);
+    up_command->add_option("--listen", parsed_.up.listen, h(Word::help_up_listen))->allow_extra_args(false);
     up_command->add_option("--simulate-gpus", parsed_.up.simulate_gpus, h(Word::help_simulate));
     up_command->add_option("--engine", parsed_.up.engine, h(Word::help_engine));
     up_command->add_flag("-d,--detach", parsed_.up.detach, h(Word::help_detach));
     up_command->add_flag("--no-context", parsed_.up.no_context, h(Word::help_no_context));
     when(up_command, [this] { return up(terminal_, parsed_.up, environment_, catch_interrupts()); });
 
-    auto* down_command =
-        app_.add_subcommand("down", h(Word::help_down));
+    auto* down_command = app_.add_subcommand("down", h(Word::help_down));
     down_command->add_option("--data", parsed_.down.data, h(Word::help_down_data));
     down_command->add_flag("--stop-pods", parsed_.down.stop_pods, h(Word::help_stop_pods));
     when(down_command, [this] { return down(terminal_, parsed_.down, catch_interrupts()); });
@@ -267,6 +268,23 @@ class Program {
     of_server(restore_app);
     restore_app->add_flag("--replace", backup.replace, h(Word::help_restore_replace));
     when(restore_app, [this] { return restore_command(terminal_, parsed_.backup, environment_); });
+
+    auto* doctor = app_.add_subcommand("doctor", h(Word::help_doctor));
+    doctor->add_option("--engine", parsed_.doctor.engine, h(Word::help_engine))->envname("GYRE_AGENT_ENGINE");
+    doctor->add_option("--data", parsed_.doctor.agent_data, h(Word::help_doctor_agent_data))
+        ->envname("GYRE_AGENT_DATA");
+    doctor->add_option("--listen-address", parsed_.doctor.listen_address, h(Word::help_doctor_listen))
+        ->envname("GYRE_AGENT_LISTEN_ADDRESS");
+    doctor->add_option("--port", parsed_.doctor.ports, h(Word::help_doctor_port))
+        ->allow_extra_args(false)
+        ->check(CLI::Range(1, 65535));
+    when(doctor, [this] {
+      const auto choice = chosen();
+      // Without a server the machine can be looked at all the same; what is wrong with a choice is said.
+      if (!choice && choice.error().reason != Reason::no_server_known)
+        return terminal_.report(Failure::from(choice.error(), terminal_.language));
+      return doctor_command(terminal_, parsed_.doctor, choice ? choice->context.server : "", environment_);
+    });
   }
 
   // A list: which of its rows and columns.
@@ -428,8 +446,8 @@ class Program {
     token->add_option("--name", parsed_.name, h(Word::help_host_name));
     ask(token, [this](Commands& c) { return host_token(c, parsed_.name); });
     for (const bool drain : {true, false}) {
-      auto* command = host->add_subcommand(drain ? "drain" : "undrain",
-                                           h(drain ? Word::help_host_drain : Word::help_host_undrain));
+      auto* command =
+          host->add_subcommand(drain ? "drain" : "undrain", h(drain ? Word::help_host_drain : Word::help_host_undrain));
       command->add_option("host", parsed_.host, h(Word::help_pod_id))->required();
       ask(command, [this, drain](Commands& c) { return host_drain(c, parsed_.host, drain); });
     }
@@ -512,11 +530,8 @@ class Program {
     auto* agent = app_.add_subcommand("agent", h(Word::help_agent));
     agent->require_subcommand(1);
     auto* join = agent->add_subcommand("join", h(Word::help_agent_join));
-    join->add_option("--token", parsed_.join.token, h(Word::help_join_token))
-        ->envname("GYRE_AGENT_TOKEN")
-        ->required();
-    join->add_option("--data", parsed_.join.data, h(Word::help_agent_data))
-        ->envname("GYRE_AGENT_DATA");
+    join->add_option("--token", parsed_.join.token, h(Word::help_join_token))->envname("GYRE_AGENT_TOKEN")->required();
+    join->add_option("--data", parsed_.join.data, h(Word::help_agent_data))->envname("GYRE_AGENT_DATA");
     when(join, [this] {
       parsed_.join.server = parsed_.server.server;
       if (const auto found = environment_.find("GYRE_SERVER");
@@ -528,10 +543,8 @@ class Program {
     run->add_option("--data", parsed_.agent.data, h(Word::help_agent_run_data))->envname("GYRE_AGENT_DATA");
     run->add_option("--simulate-gpus", parsed_.agent.simulate_gpus, h(Word::help_simulate))
         ->envname("GYRE_AGENT_SIMULATE_GPUS");
-    run->add_option("--engine", parsed_.agent.engine, h(Word::help_engine))
-        ->envname("GYRE_AGENT_ENGINE");
-    run->add_option("--advertise", parsed_.agent.advertise, h(Word::help_advertise))
-        ->envname("GYRE_AGENT_ADVERTISE");
+    run->add_option("--engine", parsed_.agent.engine, h(Word::help_engine))->envname("GYRE_AGENT_ENGINE");
+    run->add_option("--advertise", parsed_.agent.advertise, h(Word::help_advertise))->envname("GYRE_AGENT_ADVERTISE");
     run->add_option("--listen-address", parsed_.agent.listen_address, h(Word::help_listen_address))
         ->envname("GYRE_AGENT_LISTEN_ADDRESS");
     run->add_option("--host-port", parsed_.agent.host_ports, h(Word::help_host_port))
@@ -547,12 +560,11 @@ class Program {
     server->add_option("--config", flags.config, h(Word::help_config))->envname("GYRE_CONFIG");
     server->add_flag("--print-config", flags.print_config, h(Word::help_print_config));
     server->add_flag("--print-config-document", flags.print_document, h(Word::help_print_document));
-    server->add_option("--first-key", flags.first_key, h(Word::help_first_key))
-        ->group(h(Word::usage_for_up));
+    server->add_option("--first-key", flags.first_key, h(Word::help_first_key))->group(h(Word::usage_for_up));
     server->add_option("--ready-fd", flags.ready_fd, h(Word::help_ready_fd))->group(h(Word::usage_for_up));
     for (const auto& key : server::keys()) {
-      auto* option =
-          server->add_option(key.flag(), parsed_.settings[std::string(key.name)], std::string(language_ == Language::ko ? key.korean : key.description));
+      auto* option = server->add_option(key.flag(), parsed_.settings[std::string(key.name)],
+                                        std::string(language_ == Language::ko ? key.korean : key.description));
       option->type_name(std::string(key.type))->group(h(Word::usage_configuration))->allow_extra_args(false);
       if (!key.list) option->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
     }

@@ -1,5 +1,5 @@
-// How this command talks: in which language, as a table or for programs, with colours or not, how wide. Decided once, at the
-// start, from flags and environment. Data goes to standard output, talk to standard error.
+// How this command talks: in which language, as a table or for programs, with colours or not, how wide. Decided once,
+// at the start, from flags and environment. Data goes to standard output, talk to standard error.
 #pragma once
 
 #include <boost/describe.hpp>

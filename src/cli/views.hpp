@@ -1,5 +1,5 @@
-// The server's JSON as people read it: the page of one pod or host, one line of progress (lists are in output.hpp). Reads only
-// what it shows and takes whatever is missing as absent, so that an older command line reads a newer server.
+// The server's JSON as people read it: the page of one pod or host, one line of progress (lists are in output.hpp).
+// Reads only what it shows and takes whatever is missing as absent, so that an older command line reads a newer server.
 #pragma once
 
 #include <boost/json/fwd.hpp>
@@ -29,7 +29,7 @@ std::string image_of(const boost::json::value& pod);
 std::string gpus_of(const boost::json::value& pod, Language language);  // "2 × NVIDIA A40 (simulated)"
 // How long ago the field of that name was; "-" when it is absent.
 std::string age_of(const boost::json::value& object, std::string_view name, Time now, Language language);
-Tone tone_of_status(std::string_view status);                  // of pods and hosts
+Tone tone_of_status(std::string_view status);  // of pods and hosts
 
 // Where a pod's start is. `stage` changes seldom, `detail` all the time.
 struct Stage {

@@ -32,12 +32,12 @@ std::string say(Word word, Language language, const Args& args) {
   return fill(language == Language::ko ? entry.ko : entry.en, args);
 }
 
-std::string say_named(const std::string& prefix, const std::string& name, Language language) {
+std::string say_named(const std::string& prefix, const std::string& name, Language language, const Args& args) {
   const auto wanted = prefix + name;
   const auto* found =
       std::find_if(std::begin(entries), std::end(entries), [&](const Entry& e) { return e.name == wanted; });
   if (found == std::end(entries)) return name;
-  return std::string(language == Language::ko ? found->ko : found->en);
+  return fill(language == Language::ko ? found->ko : found->en, args);
 }
 
 Language language_of(const std::string& flag, const std::map<std::string, std::string>& environment) {

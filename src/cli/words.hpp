@@ -19,7 +19,7 @@ std::string say(Word word, Language language, const Args& args = {});
 
 // A word by its name ("status_running"); the text itself when there is none, so that a newer server's states still
 // show.
-std::string say_named(const std::string& prefix, const std::string& name, Language language);
+std::string say_named(const std::string& prefix, const std::string& name, Language language, const Args& args = {});
 
 // From --lang, GYRE_LANG, LC_ALL, LC_MESSAGES, LANG, in this order; English when none says Korean.
 Language language_of(const std::string& flag, const std::map<std::string, std::string>& environment);

@@ -121,4 +121,12 @@ Result<void> guard_networks(const std::vector<int>& allowed_tcp_ports) {
   return set_rules(IpFamily::v6, allowed_tcp_ports);
 }
 
+Result<void> test_guard(const std::string& iptables_restore) {
+  const auto tried = run({iptables_restore, "--test", "--noflush"}, guard_rules(IpFamily::v4, {}));
+  if (tried.status == 0) return {};
+  auto words = tried.output.substr(0, tried.output.find('\n'));
+  if (words.empty()) words = iptables_restore + ": exit code " + std::to_string(tried.status);
+  return fail(Reason::network_guard_failed, {{"detail", std::move(words)}});
+}
+
 }  // namespace gyre::engine

@@ -26,4 +26,7 @@ std::string guard_rules(IpFamily family, const std::vector<int>& allowed_tcp_por
 // Sets the rules; blocking, some 20 milliseconds. Needs root and iptables, which engines with bridges need too.
 Result<void> guard_networks(const std::vector<int>& allowed_tcp_ports);
 
+// Whether this machine could set them: `iptables_restore` (a path) reads the rules and changes nothing. Needs root.
+Result<void> test_guard(const std::string& iptables_restore);
+
 }  // namespace gyre::engine

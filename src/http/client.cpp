@@ -140,6 +140,17 @@ Error refused(CURLcode code, const char* detail, const Exchange& exchange) {
   }
 }
 
+// The first of the chain is the server's own; empty without TLS.
+std::string certificate_of(CURL* easy) {
+  curl_certinfo* chain = nullptr;
+  if (curl_easy_getinfo(easy, CURLINFO_CERTINFO, &chain) != CURLE_OK || chain == nullptr || chain->num_of_certs < 1)
+    return {};
+  constexpr std::string_view name = "Cert:";
+  for (const curl_slist* fact = chain->certinfo[0]; fact != nullptr; fact = fact->next)
+    if (const std::string_view text = fact->data; text.starts_with(name)) return std::string(text.substr(name.size()));
+  return {};
+}
+
 // Runs the exchange on this thread. A multi handle, because only its poll can be woken by another thread.
 std::optional<CURLcode> perform(CURL* easy, const std::stop_token& stop) {
   std::unique_ptr<CURLM, MultiDelete> multi(curl_multi_init());
@@ -173,6 +184,8 @@ Result<ClientResponse> exchange_over(const ClientRequest& request, const Chunk* 
   set(easy.get(), CURLOPT_NOSIGNAL, 1L);
   set(easy.get(), CURLOPT_PROTOCOLS_STR, "http,https");
   set(easy.get(), CURLOPT_URL, request.url.c_str());
+  if (!request.unix_socket.empty()) set(easy.get(), CURLOPT_UNIX_SOCKET_PATH, request.unix_socket.c_str());
+  set(easy.get(), CURLOPT_CERTINFO, 1L);
   set(easy.get(), CURLOPT_USERAGENT, "gyre/" GYRE_VERSION);
   set(easy.get(), CURLOPT_TCP_KEEPALIVE, 1L);
   set(easy.get(), CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(request.connect_timeout.count()));
@@ -231,6 +244,7 @@ Result<ClientResponse> exchange_over(const ClientRequest& request, const Chunk* 
   long status = 0;
   curl_easy_getinfo(easy.get(), CURLINFO_RESPONSE_CODE, &status);
   exchange.response.status = static_cast<int>(status);
+  exchange.response.certificate_pem = certificate_of(easy.get());
   return std::move(exchange.response);
 }
 

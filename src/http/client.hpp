@@ -16,7 +16,8 @@ namespace gyre::http {
 
 struct ClientRequest {
   std::string method = "GET";
-  std::string url;  // http:// or https://
+  std::string url;          // http:// or https://
+  std::string unix_socket;  // speak through this socket instead of the network; the host in `url` is then only a name
   std::vector<std::pair<std::string, std::string>> headers;
   std::string body;  // sent with a Content-Length when not empty, or when the method is POST, PUT or PATCH
 
@@ -37,6 +38,7 @@ struct ClientResponse {
   int status = 0;
   std::vector<std::pair<std::string, std::string>> headers;  // of the final answer, as sent
   std::string body;
+  std::string certificate_pem;  // the server's own, with https
 
   bool ok() const { return status >= 200 && status < 300; }
   std::string_view header(std::string_view name) const;  // the first; names compare without case; empty when absent

@@ -161,6 +161,7 @@ bj::object operation(const Route& route, Shared& shared) {
   out["description"] = route.description + (route.description.empty() ? "" : "\n\n") + needed(route);
   out["tags"] = bj::array{text(route.tag)};
   if (route.access == Access::open) out["security"] = bj::array();
+  out["x-gyre-access"] = text(enum_text(route.access));  // the words above, for programs
   if (auto all = parameters(route); !all.empty()) out["parameters"] = std::move(all);
   if (!route.body.empty())
     out["requestBody"] = object_of(

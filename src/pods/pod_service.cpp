@@ -175,9 +175,12 @@ link::PodOrder PodService::make_order(const Pod& pod, const HostId& host) const 
   }
   // The variables every pod sees (contracts 5.1). Those of addresses and ports are added by the agent, which knows
   // them.
+  // Another host gets none of them, nor the owner's: it only has to know which containers to remove, and an agent that
+  // somebody has taken over could ask by claiming to have the pod.
+  const bool own = pod.host == host;
   std::map<std::string, std::string> ours{
       {"RUNPOD_POD_ID", pod.id.str()},
-      {"RUNPOD_API_KEY", config_.unseal(pod.key_sealed)},
+      {"RUNPOD_API_KEY", own ? config_.unseal(pod.key_sealed) : std::string()},
       {"RUNPOD_POD_HOSTNAME", pod.host_name},
       {"RUNPOD_GPU_COUNT", std::to_string(spec.gpus.size())},
       {"RUNPOD_CPU_COUNT", std::to_string(std::max(1, static_cast<int>(std::lround(spec.vcpus))))},
@@ -186,15 +189,16 @@ link::PodOrder PodService::make_order(const Pod& pod, const HostId& host) const 
   };
   if (simulated) ours["GYRE_SIMULATED_GPUS"] = "1";
   for (const auto& container : wish.containers) {
-    link::ContainerOrder made{container.name,
-                              container.image,
-                              container.entrypoint,
-                              container.command,
-                              container.env,
-                              container.registry_user,
-                              {}};
-    for (const auto& [name, value] : ours) made.env[name] = value;
-    if (!container.registry_password_sealed.empty())
+    link::ContainerOrder made{container.name, container.image, container.entrypoint, container.command, {}, {}, {}};
+    if (own) {
+      made.env = container.env;
+      made.registry_user = container.registry_user;
+      for (const auto& [name, value] : ours) made.env[name] = value;
+    } else {
+      made.entrypoint.reset();
+      made.command.reset();
+    }
+    if (own && !container.registry_password_sealed.empty())
       made.registry_password = config_.unseal(container.registry_password_sealed);
     spec.containers.push_back(std::move(made));
   }

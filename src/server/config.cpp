@@ -257,7 +257,8 @@ const Key table[] = {
      .description = "PEM certificate chain of the API; the file is read again on SIGHUP. Without it the API is plain "
                     "HTTP, which is meant for this "
                     "machine or behind a proxy.",
-     .korean = "API의 PEM 인증서 체인. SIGHUP을 받으면 다시 읽어요. 없으면 평문 HTTP이고, 이 기기 안이나 프록시 뒤에서만 쓰세요.",
+     .korean = "API의 PEM 인증서 체인. SIGHUP을 받으면 다시 읽어요. 없으면 평문 HTTP이고, 이 기기 안이나 프록시 "
+               "뒤에서만 쓰세요.",
      .set = set_text<&Config::tls_certificate>,
      .get = get_text<&Config::tls_certificate>},
     {.name = "tls.key",
@@ -278,7 +279,8 @@ const Key table[] = {
      .list = true,
      .description = "Addresses that agents are told to connect to, and that this server's agent certificate names. "
                     "Made from public_url and agents.listen when empty.",
-     .korean = "에이전트에게 알려 주고 서버의 에이전트용 인증서에 적는 주소. 비우면 public_url과 agents.listen에서 만들어요.",
+     .korean =
+         "에이전트에게 알려 주고 서버의 에이전트용 인증서에 적는 주소. 비우면 public_url과 agents.listen에서 만들어요.",
      .set = set_addresses<&Config::agents_advertise>,
      .get = get_list<&Config::agents_advertise>},
     {.name = "limits.body_bytes",

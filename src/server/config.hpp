@@ -52,7 +52,7 @@ struct Key {
   std::string_view type;  // in words: "size, as 1048576, 512KiB or 1MiB"
   bool list = false;      // several values: a YAML list, or separated by commas in the environment and flags
   bool reloadable = false;
-  bool secret = false;  // its value is never printed whole
+  bool secret = false;                   // its value is never printed whole
   std::string_view description, korean;  // the same in both languages
   // Takes the text of the value(s); returns what is wrong with it in words ("expected a size, as 1MiB"), or nothing.
   std::optional<std::string> (*set)(Config&, const std::vector<std::string>&) = nullptr;
