@@ -95,9 +95,10 @@ int upstream() {
         const auto bytes = std::strtoul(peer.in.c_str() + peer.in.find('/') + 1, nullptr, 10);
         peer.echo = peer.in.find("Upgrade: websocket") < end;
         peer.in.erase(0, end + 4);
-        const auto answer = peer.echo ? "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
-                                      : "HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nContent-Length: " +
-                                            std::to_string(bytes) + "\r\n\r\n" + std::string(bytes, 'x');
+        const auto answer =
+            peer.echo ? "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+                      : "HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nContent-Length: " +
+                            std::to_string(bytes) + "\r\n\r\n" + std::string(bytes, 'x');
         if (!send_all(fd, answer)) break;
       }
     }
@@ -189,9 +190,9 @@ int load(char** arguments, bool echo) {
   const std::chrono::duration<double> real = Clock::now() - started;
   if (took.empty()) return std::fputs("no answer at all\n", stderr), 1;
   std::sort(took.begin(), took.end());
-  std::printf("{\"requests\": %zu, \"per_second\": %.1f, \"p50_us\": %u, \"p99_us\": %u, \"failed\": %llu}\n", took.size(),
-              static_cast<double>(took.size()) / real.count(), took[took.size() / 2], took[took.size() * 99 / 100],
-              static_cast<unsigned long long>(failed));
+  std::printf("{\"requests\": %zu, \"per_second\": %.1f, \"p50_us\": %u, \"p99_us\": %u, \"failed\": %llu}\n",
+              took.size(), static_cast<double>(took.size()) / real.count(), took[took.size() / 2],
+              took[took.size() * 99 / 100], static_cast<unsigned long long>(failed));
   return 0;
 }
 

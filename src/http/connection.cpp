@@ -386,8 +386,8 @@ Connection::HandedOver Connection::hand_over() {
   }
   looking_ = false;
   if (head == std::string_view::npos || peer_.admission != Site::Admission::welcome) return HandedOver::no;
-  // With a read under way it cannot be. That takes a client that pipelines changes to the API and then turns to a pod on
-  // the same connection, which none does: the API answers it, with 404.
+  // With a read under way it cannot be. That takes a client that pipelines changes to the API and then turns to a pod
+  // on the same connection, which none does: the API answers it, with 404.
   if (reading_) return HandedOver::no;
   if (!site_->options.is_taken_over(host_in_head(std::string_view(in_).substr(0, head)))) return HandedOver::no;
   handing_over_ = true;

@@ -136,9 +136,9 @@ class Connection final : public Member, public std::enable_shared_from_this<Conn
   std::unique_ptr<RequestParser> parser_;
   bool head_seen_ = false, continue_owed_ = false;
   bool handing_over_ = false;  // as soon as the answers before it have left; nothing is read meanwhile
-  bool looking_ = false;    // at the first bytes of a request: whether it is for us
-  TimePoint since_{};       // we wait for the TLS handshake, the head or the body
-  TimePoint idle_since_{};  // we wait for a request
+  bool looking_ = false;       // at the first bytes of a request: whether it is for us
+  TimePoint since_{};          // we wait for the TLS handshake, the head or the body
+  TimePoint idle_since_{};     // we wait for a request
 
   std::deque<Exchange> exchanges_;
   std::uint64_t next_number_ = 1;
