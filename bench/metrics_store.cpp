@@ -15,7 +15,8 @@ int main(int argc, char** argv) {
   using Clock = std::chrono::steady_clock;
   const int pods = argc > 1 ? std::atoi(argv[1]) : 10'000;
   const int minutes = argc > 2 ? std::atoi(argv[2]) : 10;
-  const std::filesystem::path file = argc > 3 ? argv[3] : "metrics-bench.db";
+  const std::filesystem::path file =
+      argc > 3 ? std::filesystem::path(argv[3]) : std::filesystem::temp_directory_path() / "gyre-metrics-bench.db";
   for (const char* suffix : {"", "-wal", "-shm"}) std::filesystem::remove(file.string() + suffix);
   auto opened = MetricsStore::open(file);
   if (!opened) return std::fprintf(stderr, "%s\n", opened.error().message().c_str()), 1;

@@ -192,6 +192,7 @@ class Agent::Impl {
   std::optional<Error> take_gpus(Pod& pod);
   std::string holder_of(const std::string& gpu, const Pod& besides) const;
   std::set<std::string> gpus_of(const Pod& pod) const;
+  void keep_gpus();
 
   // ---- what is watched ----
   void check_health();
@@ -573,9 +574,7 @@ void Agent::Impl::seen_all(std::vector<Container> all, std::uint64_t asked_at) {
     changed();
   }
   if (!events_) watch_events();
-  // Those whose containers are there keep their GPUs before anybody new gets one.
-  for (auto& [id, pod] : pods_)
-    if (facts_known_ && pod->main() && pod->wants_to_run()) pod->gpu_trouble = take_gpus(*pod);
+  keep_gpus();
   std::vector<PodId> ids;
   for (const auto& [id, pod] : pods_) ids.push_back(id);
   for (const auto& id : ids)
@@ -616,6 +615,7 @@ void Agent::Impl::ask_engine_info() {
     facts.container_disk_limit = info->container_disk_limit;
     if (facts == facts_) return;
     facts_ = std::move(facts);
+    keep_gpus();  // the containers may have been seen before the GPUs were
     say_hello();
   }));
 }
@@ -1366,6 +1366,13 @@ void Agent::Impl::sampled() {
   meter_.add(look_);
   sampling_ = false;
   if (server_ && server_->connected()) send(meter_.message(runtime_.uptime()));
+}
+
+// Those whose containers are there keep their GPUs before anybody new gets one.
+void Agent::Impl::keep_gpus() {
+  if (!facts_known_ || !listed_) return;
+  for (auto& [id, pod] : pods_)
+    if (pod->main() && pod->wants_to_run()) pod->gpu_trouble = take_gpus(*pod);
 }
 
 // What its containers were given, and what it holds before they are made.
