@@ -5,6 +5,7 @@
 #include <deque>
 #include <set>
 
+#include "agent/exec_sessions.hpp"
 #include "agent/journal.hpp"
 #include "agent/log_channels.hpp"
 #include "agent/plan.hpp"
@@ -77,7 +78,10 @@ class Agent::Impl {
 
   void start(link::ServerLink& server, std::function<void()> retired);
   void connected();
-  void disconnected() { channels_.close_all(); }
+  void disconnected() {
+    channels_.close_all();
+    sessions_.detach_all();
+  }
   void said(const link::ServerMessage& message);
 
  private:
@@ -138,9 +142,17 @@ class Agent::Impl {
   void on(const link::PodOrder& order);
   void on(const link::ForgetPod& forget);
   void on(const link::RetireHost&);
-  void on(const link::ChannelOpen& open) { channels_.open(open); }
+  void on(const link::ChannelOpen& open) {
+    open.exec ? sessions_.open(open.channel, *open.exec) : channels_.open(open);
+  }
   void on(const link::ChannelCredit& credit) { channels_.credit(credit); }
-  void on(const link::ChannelClose& close) { channels_.close(close.channel); }
+  void on(const link::ChannelClose& close) {
+    channels_.close(close.channel);
+    sessions_.close(close.channel);
+  }
+  void on(const link::ExecInput& input) { sessions_.input(input); }
+  void on(const link::ExecResize& resize) { sessions_.resize(resize); }
+  void on(const link::ExecSeen& seen) { sessions_.seen(seen); }
   std::int64_t generation_floor(const PodId& pod) const;
   bool accept(const link::PodOrder& order);
   void after_reboot(const std::string& boot_id);
@@ -204,6 +216,7 @@ class Agent::Impl {
     if (server_ && server_->connected()) server_->send(std::move(message));
   }
   LogChannels::Source log_source(const link::LogRequest& request) const;
+  ExecSessions::Place exec_place(const link::ExecRequest& request) const;
 
   Runtime& runtime_;
   engine::Engine& engine_;
@@ -247,6 +260,7 @@ class Agent::Impl {
 
   Timer soon_, progress_soon_, report_timer_, resync_timer_, disk_timer_, health_timer_, engine_timer_;
   LogChannels channels_;
+  ExecSessions sessions_;
   Alive alive_;
 };
 
@@ -269,6 +283,9 @@ Agent::Impl::Impl(Runtime& runtime, engine::Engine& engine, engine::GpuProbe& gp
       engine_timer_(runtime),
       channels_(
           runtime, engine, [this](const link::LogRequest& request) { return log_source(request); },
+          [this](link::AgentMessage message) { send(std::move(message)); }),
+      sessions_(
+          runtime, engine, [this](const link::ExecRequest& request) { return exec_place(request); },
           [this](link::AgentMessage message) { send(std::move(message)); }) {
   for (auto& entry : journal_.load(runtime_.now(), runtime_.uptime())) {
     if (!entry.order) {
@@ -1368,6 +1385,14 @@ LogChannels::Source Agent::Impl::log_source(const link::LogRequest& request) con
     out.started_at = container->started_at;
   }
   return out;
+}
+
+ExecSessions::Place Agent::Impl::exec_place(const link::ExecRequest& request) const {
+  link::LogRequest same;
+  same.pod = request.pod;
+  same.container = request.container;
+  const auto source = log_source(same);
+  return {source.pod_known, source.container_known, source.running ? source.container_id : std::string()};
 }
 
 Agent::Agent(Runtime& runtime, engine::Engine& engine, engine::GpuProbe& gpus, db::Connection& journal,

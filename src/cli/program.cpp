@@ -11,6 +11,7 @@
 #include "cli/commands.hpp"
 #include "cli/completion.hpp"
 #include "cli/context.hpp"
+#include "cli/exec_commands.hpp"
 #include "cli/http_api.hpp"
 #include "cli/server_command.hpp"
 #include "cli/up.hpp"
@@ -65,6 +66,8 @@ struct Parsed {
   PodCreateFlags create;
   PodListFlags list;
   PodLogFlags logs;
+  PodExecFlags exec;
+  std::string copy_from, copy_to;
   bool wait = false, yes = false, force = false;
   std::string timeout, pod, host, name, since, shell;
   std::vector<std::string> pods;
@@ -89,7 +92,8 @@ class Program {
     if (dashes != all.end()) after_dashes_.assign(dashes + 1, all.end());
     try {
       app_.parse(static_cast<int>(dashes - all.begin()), argv);
-      if (!after_dashes_.empty() && !app_.get_subcommand("pod")->get_subcommand("create")->parsed())
+      const auto* pod = app_.get_subcommand("pod");
+      if (!after_dashes_.empty() && !pod->get_subcommand("create")->parsed() && !pod->get_subcommand("exec")->parsed())
         throw CLI::ExtrasError(after_dashes_);
     } catch (const CLI::ParseError& problem) {
       const int code = app_.exit(problem, std::cout, std::cerr);
@@ -191,7 +195,7 @@ class Program {
 
   void describe_pods() {
     auto* pod = app_.add_subcommand(
-        "pod", "containers with GPUs: create, list, get, logs, stop, start, restart, reset, delete");
+        "pod", "containers with GPUs: create, list, get, logs, exec, cp, stop, start, restart, reset, delete");
     pod->require_subcommand(1);
     describe_create(pod->add_subcommand("create", "make a pod and start it"));
 
@@ -212,6 +216,8 @@ class Program {
     logs->add_option("pod", parsed_.pod, "id or name")->required();
     logs->add_option("-c,--container", parsed_.logs.container, "which one; the main one when not given");
     logs->add_flag("-f,--follow", parsed_.logs.follow, "go on as more is written");
+    logs->add_option("--stream", parsed_.logs.stream, "only stdout, or only stderr")
+        ->check(CLI::IsMember({"stdout", "stderr"}));
     logs->add_flag("-t,--timestamps", parsed_.logs.timestamps, "the time before each line");
     logs->add_option("--tail", parsed_.logs.tail, "only the last lines")->check(CLI::NonNegativeNumber);
     logs->add_option("--since", parsed_.since, "from this time on: RFC 3339, or a time ago as 10m");
@@ -221,6 +227,24 @@ class Program {
       if (const auto ago = parse_time_span(parsed_.since)) flags.since = rfc3339(system_now() - *ago);
       return pod_logs(c, parsed_.pod, flags);
     });
+
+    auto* exec = pod->add_subcommand("exec", "run a program in it: gyre pod exec -it POD -- bash");
+    exec->add_option("pod", parsed_.pod, "id or name")->required();
+    exec->add_option("-c,--container", parsed_.exec.container, "which one; the main one when not given");
+    exec->add_flag("-i,--stdin", parsed_.exec.input, "give it this command's standard input");
+    exec->add_flag("-t,--tty", parsed_.exec.tty, "with a terminal");
+    exec->footer("The exit code is the program's own. A connection that breaks is resumed for five minutes.");
+    ask(exec, [this](Commands& c) {
+      auto flags = parsed_.exec;
+      flags.command = after_dashes_;
+      return pod_exec(c, parsed_.pod, flags);
+    });
+
+    auto* copy = pod->add_subcommand("cp", "copy files to it or from it: gyre pod cp ./data POD:/workspace");
+    copy->add_option("from", parsed_.copy_from, "PATH or POD:PATH")->required();
+    copy->add_option("to", parsed_.copy_to, "PATH or POD:PATH")->required();
+    copy->add_option("-c,--container", parsed_.exec.container, "which one; the main one when not given");
+    ask(copy, [this](Commands& c) { return pod_copy(c, parsed_.copy_from, parsed_.copy_to, parsed_.exec.container); });
 
     const auto verb = [&](const char* name, const char* words, PodVerb which) {
       auto* command = pod->add_subcommand(name, words);

@@ -97,7 +97,7 @@ class Dice {
     return out;
   }
   ServerMessage server_message() {
-    switch (below(6)) {
+    switch (below(10)) {
       case 0:
         return pod_order();
       case 1:
@@ -105,17 +105,38 @@ class Dice {
       case 2:
         return RetireHost{};
       case 3: {
-        ChannelOpen open{.channel = number<std::uint64_t>(), .log = {}};
+        ChannelOpen open{.channel = number<std::uint64_t>(), .log = {}, .exec = {}};
         open.log.pod = PodId(text());
         open.log.container = text();
         open.log.follow = flip();
         open.log.tail = maybe([this] { return number<int>(); });
         open.log.since = maybe([this] { return time(); });
         open.log.timestamps = flip();
+        open.log.standard_output = flip();
+        open.log.standard_error = flip();
         return open;
       }
       case 4:
         return ChannelCredit{.channel = number<std::uint64_t>(), .bytes = number()};
+      case 5: {
+        ChannelOpen open{.channel = number<std::uint64_t>(), .log = {}, .exec = ExecRequest{}};
+        open.exec->pod = PodId(text());
+        open.exec->container = text();
+        open.exec->session = text();
+        open.exec->resume = flip();
+        open.exec->from = number<std::uint64_t>();
+        open.exec->command = list([this] { return raw(); });
+        open.exec->tty = flip();
+        open.exec->columns = number<int>();
+        open.exec->rows = number<int>();
+        return open;
+      }
+      case 6:
+        return ExecInput{number<std::uint64_t>(), number<std::uint64_t>(), raw(), flip()};
+      case 7:
+        return ExecResize{number<std::uint64_t>(), number<std::uint64_t>(), number<int>(), number<int>()};
+      case 8:
+        return ExecSeen{number<std::uint64_t>(), number<std::uint64_t>()};
       default:
         return channel_close();
     }
@@ -156,7 +177,7 @@ class Dice {
     return out;
   }
   AgentMessage agent_message() {
-    switch (below(4)) {
+    switch (below(6)) {
       case 0: {
         HostFacts facts;
         for (auto* text_field : {&facts.hostname, &facts.os, &facts.kernel, &facts.architecture, &facts.agent_version,
@@ -173,6 +194,15 @@ class Dice {
         facts.container_disk_limit = flip();
         return Hello{.facts = facts};
       }
+      case 4:
+        return ExecState{number<std::uint64_t>(),
+                         number<std::uint64_t>(),
+                         flip(),
+                         number<std::uint64_t>(),
+                         maybe([this] { return number<int>(); }),
+                         number<std::uint64_t>()};
+      case 5:
+        return ExecOutput{number<std::uint64_t>(), number<std::uint64_t>(), flip(), raw()};
       case 1: {
         Report report;
         report.sequence = number<std::uint64_t>();

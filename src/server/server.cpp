@@ -24,6 +24,7 @@
 #include "http/server.hpp"
 #include "link/authority.hpp"
 #include "link/grpc_server.hpp"
+#include "pods/pod_exec_routes.hpp"
 #include "pods/pod_routes.hpp"
 #include "pods/pod_service.hpp"
 #include "runtime/asio_runtime.hpp"
@@ -240,6 +241,7 @@ class Server {
     router_.add(event_routes(feed_));
     router_.add(host_routes(hosts_, unknown, public_url(), authority_.certificate_pem(), agents_addresses_));
     router_.add(pod_routes(pods_, hosts_, events_, unknown));
+    router_.add(pod_exec_routes(pods_));
     router_.add(system_routes({router_, metrics_, [this] { return !closing_; }}));
     router_.add(landing_routes());
   }

@@ -9,6 +9,7 @@
 #include "base/secrets.hpp"
 #include "events/event_routes.hpp"
 #include "fleet/host_routes.hpp"
+#include "pods/pod_exec_routes.hpp"
 #include "pods/pod_routes.hpp"
 
 namespace gyre::sim {
@@ -94,6 +95,7 @@ struct World::Server {
         pods(core, events, hosts, link, pod_config()),
         router(core, [this](const http::Request& request) { return accounts.authenticate(request); }) {
     router.add(pod_routes(pods, hosts, events, json::UnknownKeys::refuse));
+    router.add(pod_exec_routes(pods));
     router.add(host_routes(hosts, json::UnknownKeys::refuse, "http://sim", "CA", {"sim:1"}));
     router.add(account_routes(accounts));
     router.add(event_routes(feed));
@@ -341,15 +343,29 @@ void World::heal() {
 
 http::Response World::call(http::Method method, const std::string& target, const std::string& body,
                            const std::string& key) {
-  if (!server_) return {.status = 0};
   http::Request request;
   request.method = method;
+  if (!body.empty()) request.headers.set("Content-Type", "application/json");
+  request.body = body;
+  return send(std::move(request), target, key);
+}
+
+http::Response World::open(const std::string& target, const std::string& protocol, const std::string& key) {
+  http::Request request;
+  request.headers.set("Connection", "Upgrade");
+  request.headers.set("Upgrade", "websocket");
+  request.headers.set("Sec-WebSocket-Version", "13");
+  request.headers.set("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==");
+  request.headers.set("Sec-WebSocket-Protocol", protocol);
+  return send(std::move(request), target, key);
+}
+
+http::Response World::send(http::Request request, const std::string& target, const std::string& key) {
+  if (!server_) return {.status = 0};
   const auto question = target.find('?');
   request.path = target.substr(0, question);
   if (question != std::string::npos) request.query = http::Query::parse(target.substr(question + 1)).value();
   request.headers.set("Authorization", "Bearer " + (key.empty() ? admin_key_ : key));
-  if (!body.empty()) request.headers.set("Content-Type", "application/json");
-  request.body = body;
   request.remote_address = "127.0.0.1";
   auto answer = std::make_shared<std::optional<http::Response>>();
   auto& server = *server_;
