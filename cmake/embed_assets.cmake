@@ -1,5 +1,10 @@
-# cmake -DOUT=FILE -DDIR=FOLDER -P embed_assets.cmake: the page's files as C++ strings, by name.
+# cmake -DOUT=FILE -DDIR=FOLDER [-DMADE=FOLDER] -P embed_assets.cmake: the pages' files as C++ strings, by name. MADE
+# holds those that the build has made.
 file(GLOB files ${DIR}/*.html ${DIR}/*.css ${DIR}/*.js ${DIR}/*.svg)
+if(MADE)
+  file(GLOB made ${MADE}/*.html ${MADE}/*.css ${MADE}/*.js)
+  list(APPEND files ${made})
+endif()
 list(SORT files)
 set(text "// Made by cmake/embed_assets.cmake.\n#include \"server/landing.hpp\"\n\nnamespace gyre::server {\n\n")
 string(APPEND text "const std::vector<Asset>& assets() {\n  static const std::vector<Asset> all{\n")

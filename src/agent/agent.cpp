@@ -5,6 +5,7 @@
 #include <deque>
 #include <set>
 
+#include "agent/exec_sessions.hpp"
 #include "agent/journal.hpp"
 #include "agent/log_channels.hpp"
 #include "agent/plan.hpp"
@@ -80,6 +81,7 @@ class Agent::Impl {
   void disconnected() {
     channels_.close_all();
     meter_.disconnected();
+    sessions_.detach_all();
   }
   void said(const link::ServerMessage& message);
 
@@ -143,14 +145,22 @@ class Agent::Impl {
   void on(const link::PodOrder& order);
   void on(const link::ForgetPod& forget);
   void on(const link::RetireHost&);
-  void on(const link::ChannelOpen& open) { channels_.open(open); }
+  void on(const link::ChannelOpen& open) {
+    open.exec ? sessions_.open(open.channel, *open.exec) : channels_.open(open);
+  }
   void on(const link::ChannelCredit& credit) { channels_.credit(credit); }
-  void on(const link::ChannelClose& close) { channels_.close(close.channel); }
   void on(const link::MetricsTaken& taken) { meter_.taken(taken.number); }
   void on(const link::TunnelOpen& open) {
     if (tools_.carry) tools_.carry(open.token, tunnel_target(open));
   }
   Result<HostTools::Target> tunnel_target(const link::TunnelOpen& open) const;
+  void on(const link::ChannelClose& close) {
+    channels_.close(close.channel);
+    sessions_.close(close.channel);
+  }
+  void on(const link::ExecInput& input) { sessions_.input(input); }
+  void on(const link::ExecResize& resize) { sessions_.resize(resize); }
+  void on(const link::ExecSeen& seen) { sessions_.seen(seen); }
   std::int64_t generation_floor(const PodId& pod) const;
   bool accept(const link::PodOrder& order);
   void after_reboot(const std::string& boot_id);
@@ -222,6 +232,7 @@ class Agent::Impl {
     if (server_ && server_->connected()) server_->send(std::move(message));
   }
   LogChannels::Source log_source(const link::LogRequest& request) const;
+  ExecSessions::Place exec_place(const link::ExecRequest& request) const;
 
   Runtime& runtime_;
   engine::Engine& engine_;
@@ -274,6 +285,7 @@ class Agent::Impl {
 
   Timer soon_, progress_soon_, report_timer_, resync_timer_, disk_timer_, health_timer_, engine_timer_, sample_timer_;
   LogChannels channels_;
+  ExecSessions sessions_;
   Alive alive_;
 };
 
@@ -297,6 +309,9 @@ Agent::Impl::Impl(Runtime& runtime, engine::Engine& engine, engine::GpuProbe& gp
       sample_timer_(runtime),
       channels_(
           runtime, engine, [this](const link::LogRequest& request) { return log_source(request); },
+          [this](link::AgentMessage message) { send(std::move(message)); }),
+      sessions_(
+          runtime, engine, [this](const link::ExecRequest& request) { return exec_place(request); },
           [this](link::AgentMessage message) { send(std::move(message)); }) {
   for (auto& entry : journal_.load(runtime_.now(), runtime_.uptime())) {
     if (!entry.order) {
@@ -1531,6 +1546,14 @@ LogChannels::Source Agent::Impl::log_source(const link::LogRequest& request) con
     out.started_at = container->started_at;
   }
   return out;
+}
+
+ExecSessions::Place Agent::Impl::exec_place(const link::ExecRequest& request) const {
+  link::LogRequest same;
+  same.pod = request.pod;
+  same.container = request.container;
+  const auto source = log_source(same);
+  return {source.pod_known, source.container_known, source.running ? source.container_id : std::string()};
 }
 
 Agent::Agent(Runtime& runtime, engine::Engine& engine, engine::GpuProbe& gpus, db::Connection& journal,

@@ -74,6 +74,8 @@ void LogChannels::subscribe(std::uint64_t id, const Source& source) {
   engine::LogOptions options;
   options.follow = channel.request.follow;
   options.timestamps = channel.request.timestamps;
+  options.standard_output = channel.request.standard_output;
+  options.standard_error = channel.request.standard_error;
   const bool first = channel.container_id.empty();
   options.tail = first ? channel.request.tail : std::nullopt;
   options.since = first ? channel.request.since : std::nullopt;

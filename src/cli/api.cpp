@@ -86,6 +86,11 @@ Failure Failure::from(const Error& error, Language language) {
   return out;
 }
 
+Outcome<std::unique_ptr<http::WebSocketClient>> Api::socket(const std::string&, const std::string&) {
+  return tl::unexpected(
+      Failure::from(Error{Reason::server_unreachable, {{"server", url()}, {"detail", "-"}}, ""}, Language::en));
+}
+
 Failure failure_of(const Answer& answer, const std::string& url, Language language) {
   boost::system::error_code ignored;
   const auto parsed = boost::json::parse(answer.body, ignored);

@@ -10,6 +10,7 @@
 
 #include "base/result.hpp"
 #include "http/client.hpp"
+#include "http/web_socket_client.hpp"
 
 namespace gyre::cli {
 
@@ -64,6 +65,9 @@ class Api {
   // requested.
   using Chunk = std::function<bool(std::string_view)>;
   virtual Outcome<> stream(const Call& call, const Chunk& chunk, std::stop_token stop) = 0;
+  // A WebSocket, open and agreed on `protocol`.
+  virtual Outcome<std::unique_ptr<http::WebSocketClient>> socket(const std::string& target,
+                                                                 const std::string& protocol);
   virtual const std::string& url() const = 0;
 };
 

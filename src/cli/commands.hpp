@@ -62,7 +62,7 @@ struct PodListFlags {
 };
 
 struct PodLogFlags {
-  std::string container, since;
+  std::string container, since, stream;
   bool follow = false, timestamps = false;
   std::optional<int> tail;
 };

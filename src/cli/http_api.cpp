@@ -47,6 +47,18 @@ class HttpApi final : public Api {
     return {};
   }
 
+  Outcome<std::unique_ptr<http::WebSocketClient>> socket(const std::string& target,
+                                                         const std::string& protocol) override {
+    Call call;
+    call.target = target;
+    auto wanted = request(call, stop_);
+    wanted.timeout = Duration(30'000);
+    auto answer = http::connect(wanted, protocol);
+    if (!answer) return failure(answer.error());
+    if (!answer->socket) return tl::unexpected(failure_of(answer->response, context_.server, language_));
+    return std::move(answer->socket);
+  }
+
   const std::string& url() const override { return context_.server; }
 
  private:

@@ -285,6 +285,7 @@ int pod_logs(Commands& c, const std::string& pod, const PodLogFlags& flags) {
   if (!flags.container.empty()) add("container", flags.container);
   if (flags.follow) add("follow", "true");
   if (flags.timestamps) add("timestamps", "true");
+  if (!flags.stream.empty()) add("stream", flags.stream);
   if (flags.tail) add("tail", std::to_string(*flags.tail));
   if (!flags.since.empty()) add("since", flags.since);
   Call call;

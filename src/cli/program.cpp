@@ -14,6 +14,7 @@
 #include "cli/completion.hpp"
 #include "cli/context.hpp"
 #include "cli/doctor_command.hpp"
+#include "cli/exec_commands.hpp"
 #include "cli/http_api.hpp"
 #include "cli/output.hpp"
 #include "cli/server_command.hpp"
@@ -67,6 +68,8 @@ struct Parsed {
   PodLogFlags logs;
   ListFlags show;
   ContextAddFlags context;
+  PodExecFlags exec;
+  std::string copy_from, copy_to;
   bool wait = false, yes = false, force = false, read_only = false, all = false;
   std::string timeout, pod, host, name, since, shell, key, locked;
   std::vector<std::string> pods, keys;
@@ -138,7 +141,7 @@ class Program {
       app_.parse(static_cast<int>(dashes - all.begin()), argv);
       const auto* pod = app_.get_subcommand("pod");
       if (!after_dashes_.empty() && !pod->get_subcommand("create")->parsed() &&
-          !pod->get_subcommand("update")->parsed())
+          !pod->get_subcommand("update")->parsed() && !pod->get_subcommand("exec")->parsed())
         throw CLI::ExtrasError(after_dashes_);
     } catch (const CLI::ParseError& problem) {
       // Help and versions are no mistakes, and the parser prints them.
@@ -340,6 +343,8 @@ class Program {
     describe_verb(pod->add_subcommand("restart", h(Word::help_pod_restart)), PodVerb::restart);
     describe_verb(pod->add_subcommand("reset", h(Word::help_pod_reset)), PodVerb::reset);
 
+    describe_exec(pod->add_subcommand("exec", h(Word::help_exec)));
+    describe_copy(pod->add_subcommand("cp", h(Word::help_cp)));
     describe_top(pod->add_subcommand("top", h(Word::help_top)));
 
     auto* remove = pod->add_subcommand("delete", h(Word::help_pod_delete));
@@ -355,6 +360,8 @@ class Program {
     add_pod(logs);
     logs->add_option("-c,--container", parsed_.logs.container, h(Word::help_container));
     logs->add_flag("-f,--follow", parsed_.logs.follow, h(Word::help_follow));
+    logs->add_option("--stream", parsed_.logs.stream, h(Word::help_stream))
+        ->check(CLI::IsMember({"stdout", "stderr"}));
     logs->add_flag("-t,--timestamps", parsed_.logs.timestamps, h(Word::help_timestamps));
     logs->add_option("--tail", parsed_.logs.tail, h(Word::help_tail))->check(CLI::NonNegativeNumber);
     logs->add_option("--since", parsed_.since, h(Word::help_since));
@@ -371,6 +378,26 @@ class Program {
     if (verb == PodVerb::start) command->add_option("--gpus", parsed_.gpus, h(Word::help_start_gpus));
     add_wait(command);
     ask(command, [this, verb](Commands& c) { return pod_verb(c, verb, parsed_.pod, parsed_.gpus, waiting()); });
+  }
+
+  void describe_exec(CLI::App* exec) {
+    add_pod(exec);
+    exec->add_option("-c,--container", parsed_.exec.container, h(Word::help_container));
+    exec->add_flag("-i,--stdin", parsed_.exec.input, h(Word::help_stdin));
+    exec->add_flag("-t,--tty", parsed_.exec.tty, h(Word::help_tty));
+    exec->footer(h(Word::help_exec_footer));
+    ask(exec, [this](Commands& c) {
+      auto flags = parsed_.exec;
+      flags.command = after_dashes_;
+      return pod_exec(c, parsed_.pod, flags);
+    });
+  }
+
+  void describe_copy(CLI::App* copy) {
+    copy->add_option("from", parsed_.copy_from, h(Word::help_cp_path))->required();
+    copy->add_option("to", parsed_.copy_to, h(Word::help_cp_path))->required();
+    copy->add_option("-c,--container", parsed_.exec.container, h(Word::help_container));
+    ask(copy, [this](Commands& c) { return pod_copy(c, parsed_.copy_from, parsed_.copy_to, parsed_.exec.container); });
   }
 
   void describe_top(CLI::App* top) {

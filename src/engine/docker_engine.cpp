@@ -5,10 +5,13 @@
 #include "engine/docker_engine.hpp"
 
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -18,6 +21,7 @@
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
 #include <boost/beast/core/basic_stream.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http/buffer_body.hpp>
@@ -25,6 +29,7 @@
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/string_body.hpp>
 #include <boost/beast/http/write.hpp>
+#include <csignal>
 #include <deque>
 #include <filesystem>
 #include <fstream>
@@ -62,6 +67,9 @@ constexpr std::size_t window = 256 * 1024;  // bytes of one stream on their way 
 constexpr Duration progress_every = 200ms;
 constexpr Duration version_is_known_for = 10min;
 constexpr Duration guard_again_after = 1min;
+constexpr Duration exec_poll = 50ms;
+constexpr Duration exec_end_limit = 5s;  // from the end of the output to the exit code; from SIGHUP to SIGKILL
+constexpr int resize_tries = 10;         // a terminal is there a moment after its program
 
 struct Request {
   http::verb method = http::verb::get;
@@ -69,6 +77,7 @@ struct Request {
   std::string body;    // JSON
   std::string registry_auth;
   Duration limit = quick_limit;
+  bool upgrade = false;  // the connection becomes a stream of bytes both ways
 };
 
 struct Reply {
@@ -145,6 +154,38 @@ class Wire {
     co_return out;
   }
 
+  // ---- after an answer of 101: bytes as they are ----
+
+  // The next bytes; none when the other side has ended, or the connection has.
+  Co<std::string> read_raw() {
+    std::string out;
+    if (buffer_.size() > 0) {
+      const auto held = buffer_.data();
+      out.assign(static_cast<const char*>(held.data()), held.size());
+      buffer_.consume(held.size());
+      co_return out;
+    }
+    out.resize(32 * 1024);
+    stream_.expires_never();
+    beast::error_code problem;
+    auto token = net::redirect_error(use_co, problem);
+    const auto buffer = net::buffer(out);
+    const auto read = co_await stream_.async_read_some(buffer, token);
+    out.resize(problem ? 0 : read);
+    co_return out;
+  }
+  Co<bool> write_raw(std::string bytes) {
+    beast::error_code problem;
+    auto token = net::redirect_error(use_co, problem);
+    const auto buffer = net::buffer(bytes);
+    co_await net::async_write(stream_, buffer, token);
+    co_return !problem;
+  }
+  void half_close() {
+    beast::error_code ignored;
+    stream_.socket().shutdown(net::socket_base::shutdown_send, ignored);
+  }
+
   void close() {
     beast::error_code ignored;
     stream_.socket().close(ignored);
@@ -156,6 +197,10 @@ class Wire {
     message.set(http::field::host, "engine");
     message.set(http::field::user_agent, "gyre/" GYRE_VERSION);
     if (!request.registry_auth.empty()) message.set("X-Registry-Auth", request.registry_auth);
+    if (request.upgrade) {
+      message.set(http::field::connection, "Upgrade");
+      message.set(http::field::upgrade, "tcp");
+    }
     if (!request.body.empty()) {
       message.set(http::field::content_type, "application/json");
       message.body() = request.body;
@@ -289,6 +334,43 @@ struct LogPiece {
   Output output = Output::standard_output;
   std::string bytes;
 };
+
+struct ExecPiece {
+  Output output = Output::standard_output;
+  std::string bytes;
+  std::size_t taken = 0;  // of the input
+};
+
+// What the core wants of a program, on the engine's thread.
+struct ExecWishes {
+  std::deque<std::string> input;
+  bool input_ends = false, over = false;
+  int columns = 0, rows = 0;
+  std::string id;          // once it runs
+  Waiter* wake = nullptr;  // of the writer, while it has nothing to write
+  int exit_code = 0;       // the core reads it after the end
+
+  void stir() {
+    if (wake) wake->cancel();
+  }
+};
+
+// One process of one container and no other: its pid is looked up and used through a descriptor, so that a number that
+// was given out again hits nobody. False when it is gone, or not in the container as far as this machine can see.
+bool signal_exec(std::int64_t pid, std::int64_t of_container, int signal) {
+  if (pid <= 1 || of_container <= 1) return false;
+  const auto descriptor = static_cast<int>(::syscall(SYS_pidfd_open, static_cast<pid_t>(pid), 0));
+  if (descriptor < 0) return false;
+  const auto mounts_of = [](const std::string& process) {
+    std::error_code ignored;
+    return std::filesystem::read_symlink("/proc/" + process + "/ns/mnt", ignored).string();
+  };
+  const auto its = mounts_of(std::to_string(pid));
+  const bool is_it = !its.empty() && its == mounts_of(std::to_string(of_container)) && its != mounts_of("self");
+  const bool sent = is_it && ::syscall(SYS_pidfd_send_signal, descriptor, signal, nullptr, 0) == 0;
+  ::close(descriptor);
+  return sent;
+}
 
 std::string mounts() {
   std::ifstream file("/proc/self/mounts");
@@ -435,7 +517,76 @@ class DockerEngine final : public Engine {
     return subscribe(channel, read_events(channel, std::move(having)));
   }
 
+  std::unique_ptr<ExecProcess> exec(std::string id, ExecOptions options, ExecEvents events) override {
+    auto wishes = std::make_shared<ExecWishes>();
+    wishes->columns = options.columns;
+    wishes->rows = options.rows;
+    auto hear = [chunk = std::move(events.chunk), taken = std::move(events.taken)](const ExecPiece& piece) {
+      if (piece.taken > 0)
+        taken(piece.taken);
+      else
+        chunk(piece.output, piece.bytes);
+    };
+    auto end = [wishes, end = std::move(events.end)](Result<void> result) {
+      if (result)
+        end(wishes->exit_code);
+      else
+        end(fail(result.error()));
+    };
+    auto channel =
+        std::make_shared<Channel<ExecPiece>>(runtime_, io_, here_, std::move(hear), Done<void>(std::move(end)));
+    net::co_spawn(io_, guarded<void>(run_exec(channel, wishes, std::move(id), std::move(options))),
+                  [channel](std::exception_ptr, Result<void> result) { channel->deliver_end(std::move(result)); });
+    return std::make_unique<RunningExec>(*this, std::move(channel), std::move(wishes));
+  }
+
  private:
+  class RunningExec final : public ExecProcess {
+   public:
+    RunningExec(DockerEngine& engine, std::shared_ptr<Channel<ExecPiece>> channel, std::shared_ptr<ExecWishes> wishes)
+        : engine_(engine), here_(engine.here_), channel_(std::move(channel)), wishes_(std::move(wishes)) {}
+    ~RunningExec() override {
+      channel_->drop();
+      to_engine([](ExecWishes& wishes) {
+        wishes.over = true;
+        wishes.stir();
+      });
+    }
+    void pause() override { channel_->pause(); }
+    void resume() override { channel_->resume(); }
+    void write(std::string bytes) override {
+      to_engine([bytes = std::move(bytes)](ExecWishes& wishes) mutable {
+        wishes.input.push_back(std::move(bytes));
+        wishes.stir();
+      });
+    }
+    void end_input() override {
+      to_engine([](ExecWishes& wishes) {
+        wishes.input_ends = true;
+        wishes.stir();
+      });
+    }
+    void resize(int columns, int rows) override {
+      to_engine([engine = &engine_, wishes = wishes_, columns, rows](ExecWishes& now) {
+        now.columns = columns;
+        now.rows = rows;
+        if (!now.id.empty())
+          net::co_spawn(engine->io_, engine->guarded<void>(engine->do_resize(wishes)), net::detached);
+      });
+    }
+
+   private:
+    template <class F>
+    void to_engine(F wish) {
+      if (here_.expired()) return;
+      net::post(engine_.io_, [wishes = wishes_, wish = std::move(wish)]() mutable { wish(*wishes); });
+    }
+    DockerEngine& engine_;
+    std::weak_ptr<int> here_;
+    std::shared_ptr<Channel<ExecPiece>> channel_;
+    std::shared_ptr<ExecWishes> wishes_;
+  };
+
   struct Pull {
     std::vector<std::pair<std::function<void(const PullProgress&)>, Done<Image>>> listeners;
   };
@@ -945,6 +1096,152 @@ class DockerEngine final : public Engine {
       }
     }
     co_return Result<void>();
+  }
+
+  // ---- programs ----
+
+  Co<Result<void>> run_exec(std::shared_ptr<Channel<ExecPiece>> channel, std::shared_ptr<ExecWishes> wishes,
+                            std::string container, ExecOptions options) {
+    const auto made =
+        co_await post("/containers/" + percent_encoded(container) + "/exec", exec_body(options), change_limit);
+    const auto said = words(made.body);
+    if (made.status == 404) co_return fail(Reason::container_not_found, one_arg("container", container));
+    if (made.status == 409 || said.find("not running") != std::string::npos ||
+        said.find("running containers") != std::string::npos)
+      co_return fail(Reason::container_not_running, one_arg("container", container));
+    const auto id = read_id(made.body);
+    if (!made.ok() || id.empty()) co_return fail(refused(made));
+    if (channel->dropped()) co_return Result<void>();
+
+    const auto peer = co_await known_peer();
+    const auto wire = co_await connected();
+    channel->attach(wire);
+    Request request;
+    request.method = http::verb::post;
+    request.target = "/v" + peer.api_version + "/exec/" + id + "/start";
+    request.body = exec_start_body(options);
+    request.limit = change_limit;
+    request.upgrade = true;
+    const auto status = co_await wire->open(std::move(request));
+    if (status != 101 && status != 200) {
+      Reply reply;
+      reply.body = co_await wire->read_rest();
+      const auto why = words(reply.body);
+      if (why.find("executable file") != std::string::npos || why.find("no such file") != std::string::npos) {
+        Args args{{"command", options.command.front()}, {"detail", why}};
+        co_return fail(Reason::command_not_found, std::move(args));
+      }
+      if (why.find("not running") != std::string::npos)
+        co_return fail(Reason::container_not_running, one_arg("container", container));
+      co_return fail(refused(reply));
+    }
+    wishes->id = id;
+    if (options.tty && wishes->columns > 0) net::co_spawn(io_, guarded<void>(do_resize(wishes)), net::detached);
+    net::co_spawn(io_, guarded<void>(write_input(channel, wire, wishes)), net::detached);
+
+    LogFrames frames;
+    const auto on_piece = [&channel](Output output, std::string_view piece) {
+      ExecPiece out;
+      out.output = output;
+      out.bytes = std::string(piece);
+      channel->deliver(std::move(out), piece.size());
+    };
+    bool readable = true;
+    while (readable) {
+      co_await channel->wait_for_room();
+      const auto bytes = co_await wire->read_raw();
+      if (bytes.empty() || channel->dropped()) break;
+      if (options.tty)
+        on_piece(Output::standard_output, bytes);
+      else
+        readable = frames.feed(bytes, on_piece);
+    }
+    wishes->over = true;
+    wishes->stir();
+    if (channel->dropped()) {
+      co_await give_up(id);
+      co_return Result<void>();
+    }
+    if (!readable) {
+      Reply reply;
+      reply.body = "the program's output is not what the API says";
+      co_return fail(refused(reply));
+    }
+    // The exit code is there a moment after the last output.
+    for (Duration waited{0};; waited += exec_poll) {
+      const auto inspected = co_await get("/exec/" + id + "/json");
+      if (inspected.status == 404) co_return fail(Reason::container_not_found, one_arg("container", container));
+      if (!inspected.ok()) co_return fail(refused(inspected));
+      const auto facts = read_exec(inspected.body);
+      wishes->exit_code = facts.exit_code;
+      if (!facts.running) co_return Result<void>();
+      if (waited >= exec_end_limit) {
+        // It has closed its outputs and works on: nobody can hear it any more.
+        wishes->exit_code = 0;
+        co_return Result<void>();
+      }
+      Waiter pause(io_, exec_poll);
+      co_await pause.async_wait(use_co);
+    }
+  }
+
+  Co<Result<void>> write_input(std::shared_ptr<Channel<ExecPiece>> channel, std::shared_ptr<Wire> wire,
+                               std::shared_ptr<ExecWishes> wishes) {
+    bool wanted = true;
+    while (!wishes->over) {
+      if (!wishes->input.empty()) {
+        auto bytes = std::move(wishes->input.front());
+        wishes->input.pop_front();
+        ExecPiece piece;
+        piece.taken = bytes.size();
+        if (wanted) wanted = co_await wire->write_raw(std::move(bytes));
+        channel->deliver(std::move(piece), 0);
+      } else if (wishes->input_ends) {
+        wire->half_close();
+        break;
+      } else {
+        Waiter idle(io_, Waiter::time_point::max());
+        wishes->wake = &idle;
+        boost::system::error_code ignored;
+        auto token = net::redirect_error(use_co, ignored);
+        co_await idle.async_wait(token);
+        wishes->wake = nullptr;
+      }
+    }
+    co_return Result<void>();
+  }
+
+  Co<Result<void>> do_resize(std::shared_ptr<ExecWishes> wishes) {
+    const auto columns = wishes->columns, rows = wishes->rows;
+    for (int tries = 0; tries < resize_tries && !wishes->over; ++tries) {
+      if (wishes->columns != columns || wishes->rows != rows) break;  // a newer size is on its way
+      const auto size = "/resize?w=" + std::to_string(columns) + "&h=" + std::to_string(rows);
+      const auto reply = co_await post("/exec/" + wishes->id + size, "", quick_limit);
+      if (reply.ok()) break;
+      Waiter pause(io_, exec_poll);
+      co_await pause.async_wait(use_co);
+    }
+    co_return Result<void>();
+  }
+
+  // No engine can end what it has started in a container; the system can, and the agent is on the same machine.
+  Co<> give_up(std::string id) {
+    for (const int signal : {SIGHUP, SIGKILL}) {
+      for (Duration waited{0}; waited < exec_end_limit; waited += exec_poll) {
+        const auto inspected = co_await get("/exec/" + id + "/json");
+        const auto facts = read_exec(inspected.body);
+        if (!inspected.ok() || !facts.running) co_return;
+        if (waited.count() == 0) {
+          const auto around = co_await get("/containers/" + facts.container_id + "/json");
+          if (!signal_exec(facts.pid, container_pid(around.body), signal)) {
+            log::warn("a program in a container could not be ended", {{"exec", id}, {"container", facts.container_id}});
+            co_return;
+          }
+        }
+        Waiter pause(io_, exec_poll);
+        co_await pause.async_wait(use_co);
+      }
+    }
   }
 
   Co<Result<void>> read_events(std::shared_ptr<Channel<ContainerEvent>> channel, Labels having) {

@@ -40,6 +40,8 @@ std::string container_body(const ContainerSpec& spec, const Peer& peer, const st
 // For Docker's API, or for Podman's own: its compatible one leaves networks open to each other.
 std::string network_body(const std::string& name, const std::string& bridge, const Labels& labels, const Peer& peer);
 std::string volume_body(const std::string& name, const Labels& labels);
+std::string exec_body(const ExecOptions& options);  // of POST /containers/ID/exec
+std::string exec_start_body(const ExecOptions& options);
 
 // ---- what is answered ----
 
@@ -56,6 +58,14 @@ std::int64_t layer_bytes(std::string_view inspect);
 std::string volume_folder(std::string_view inspect);               // where its files are on this host
 std::optional<ContainerStats> read_stats(std::string_view stats);  // absent: it does not run
 bool has_labels(std::string_view inspect, const Labels& wanted);
+struct ExecFacts {
+  bool running = false;
+  int exit_code = 0;
+  std::int64_t pid = 0;  // as the engine's machine numbers it; 0: none
+  std::string container_id;
+};
+ExecFacts read_exec(std::string_view inspect);
+std::int64_t container_pid(std::string_view inspect);             // of its first process; 0: none
 std::vector<PortBinding> wanted_ports(std::string_view inspect);  // those with a fixed port of the host
 bool includes(const Labels& labels, const Labels& wanted);
 std::optional<ContainerEvent> read_event(std::string_view line);

@@ -147,6 +147,30 @@ class Subscription {
   virtual void resume() {}
 };
 
+// A program started in a running container, beside the container's own.
+struct ExecOptions {
+  std::vector<std::string> command;
+  bool tty = false;           // a terminal: one output, echo, signals from keys
+  int columns = 0, rows = 0;  // of the terminal; 0: the engine's default
+};
+
+// Its input, while it runs. pause() and resume() hold back its output, so that it waits when nobody reads. Destroying
+// this gives the program up: it gets SIGHUP, and SIGKILL some seconds later if it is still there.
+class ExecProcess : public Subscription {
+ public:
+  virtual void write(std::string bytes) = 0;  // in order; the caller bounds what is under way by ExecEvents::taken
+  virtual void end_input() = 0;               // after what was written; what is written later is dropped
+  virtual void resize(int columns, int rows) = 0;
+};
+
+struct ExecEvents {
+  std::function<void(Output, std::string_view)> chunk;
+  std::function<void(std::size_t bytes)> taken;  // of the input: they are with the program (or it wants no more)
+  // The exit code, after all output. 126 and 127: the command could not be run, with the words in the output or as
+  // command_not_found. Errors: container_not_found, container_not_running, engine_refused, engine_unreachable.
+  Done<int> end;
+};
+
 struct ContainerEvent {
   std::string container_id;
   std::string action;  // "start", "die", "oom", "destroy"
@@ -186,6 +210,7 @@ class Engine {
 
   virtual std::unique_ptr<Subscription> logs(std::string id, LogOptions options,
                                              std::function<void(Output, std::string_view)> chunk, Done<void> end) = 0;
+  virtual std::unique_ptr<ExecProcess> exec(std::string id, ExecOptions options, ExecEvents events) = 0;
   // Hints that something changed; may miss any. `end` when the engine goes away.
   virtual std::unique_ptr<Subscription> events(Labels having, std::function<void(const ContainerEvent&)> event,
                                                Done<void> end) = 0;

@@ -1075,5 +1075,176 @@ TEST_P(EngineContract, AnEngineCanBeDestroyedInTheMiddleOfEverything) {
   EXPECT_EQ(answers, 0);
 }
 
+// ---- programs beside the container's own ----
+
+// What `sh -c` of these tests does, as the fake plays it.
+FakeExec exec_of(const std::vector<std::string>& command) {
+  if (command.front() == "nosuch-command") return {.cannot_start = true};
+  if (command.front() == "cat") return {};
+  const auto& script = command.back();
+  if (script == "echo out; echo err >&2; exit 7")
+    return {.output = "out\n", .error_output = "err\n", .exits_after = 10ms, .exit_code = 7};
+  if (script.starts_with("head -c 3000000"))
+    return {.output = std::string(3'000'000, '\0'), .exits_after = 10ms, .exit_code = 0};
+  if (script.starts_with("stty size")) return {.echoes = false, .tells_size = true};
+  return {.echoes = false, .ends_with_input = false};  // sleep
+}
+
+struct Program {
+  std::string out, error;
+  std::size_t taken = 0;
+  std::optional<Result<int>> end;
+  std::unique_ptr<ExecProcess> process;
+};
+
+class ExecContract : public EngineContract {
+ protected:
+  std::string home() {
+    if (fake()) images.push("registry.test/gyre/web:1", {.program = fake_program({}), .exec = exec_of});
+    return started(spec("web", "exec" + random_word()));
+  }
+  void exec(Program& program, const std::string& id, ExecOptions options) {
+    ExecEvents events;
+    events.chunk = [&](Output output, std::string_view text) {
+      (output == Output::standard_output ? program.out : program.error) += text;
+    };
+    events.taken = [&](std::size_t bytes) { program.taken += bytes; };
+    events.end = [&](Result<int> end) { program.end = std::move(end); };
+    program.process = engine->exec(id, std::move(options), std::move(events));
+  }
+  testing::AssertionResult ended(Program& program, Duration limit = 30s) {
+    if (!runtime->run_until([&] { return program.end.has_value(); }, limit))
+      return testing::AssertionFailure() << "it did not end; it said: " << program.out << program.error;
+    if (!*program.end) return testing::AssertionFailure() << program.end->error().message();
+    return testing::AssertionSuccess();
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(Engines, ExecContract, testing::Values(Kind::fake, Kind::docker, Kind::podman),
+                         [](const auto& kind) { return std::string(enum_text(kind.param)); });
+
+TEST_P(ExecContract, AProgramsOutputsComeApartAndItsExitCodeAfterThem) {
+  const auto id = home();
+  Program program;
+  exec(program, id, {.command = {"sh", "-c", "echo out; echo err >&2; exit 7"}});
+  ASSERT_TRUE(ended(program));
+  EXPECT_EQ(program.out, "out\n");
+  EXPECT_EQ(program.error, "err\n");
+  EXPECT_EQ(program.end->value(), 7);
+}
+
+TEST_P(ExecContract, WhatIsWrittenArrivesAndItsEndIsSeenWhileTheOutputGoesOn) {
+  const auto id = home();
+  Program program;
+  exec(program, id, {.command = {"cat"}});
+  std::string all;
+  for (int i = 0; i < 40; ++i) {
+    auto piece = std::string(10'000, static_cast<char>('a' + i % 26)) + std::string(1, '\0') + "\xff";
+    all += piece;
+    program.process->write(std::move(piece));
+  }
+  program.process->end_input();
+  ASSERT_TRUE(ended(program));
+  EXPECT_TRUE(program.out == all) << program.out.size() << " bytes of " << all.size();
+  EXPECT_EQ(program.taken, all.size());
+  EXPECT_EQ(program.end->value(), 0);
+}
+
+TEST_P(ExecContract, AProgramWaitsWhileNobodyReadsItsOutput) {
+  const auto id = home();
+  Program program;
+  exec(program, id, {.command = {"sh", "-c", "head -c 3000000 /dev/zero"}});
+  program.process->pause();
+  runtime->run_for(fake() ? 1s : 300ms);
+  EXPECT_FALSE(program.end);
+  EXPECT_EQ(program.out.size(), 0u);
+  program.process->resume();
+  ASSERT_TRUE(ended(program));
+  EXPECT_EQ(program.out.size(), 3'000'000u);
+}
+
+TEST_P(ExecContract, ATerminalHasTheSizeItIsGiven) {
+  const auto id = home();
+  Program program;
+  exec(program, id,
+       {.command = {"sh", "-c", "stty size; trap 'stty size' WINCH; while :; do sleep 0.1; done"},
+        .tty = true,
+        .columns = 91,
+        .rows = 33});
+  const auto says = [&](const std::string& size) {
+    return runtime->run_until([&] { return program.out.find(size) != std::string::npos; }, 10s);
+  };
+  if (!fake()) {
+    // The first size comes a moment after the program, as it does with `docker exec`.
+    ASSERT_TRUE(runtime->run_until([&] { return !program.out.empty(); }, 10s));
+  }
+  EXPECT_TRUE(says("33 91")) << program.out;
+  program.process->resize(120, 40);
+  EXPECT_TRUE(says("40 120")) << program.out;
+}
+
+TEST_P(ExecContract, ACommandThatIsNotThereSaysSo) {
+  const auto id = home();
+  Program program;
+  exec(program, id, {.command = {"nosuch-command"}});
+  ASSERT_TRUE(runtime->run_until([&] { return program.end.has_value(); }, 30s));
+  if (*program.end)
+    EXPECT_TRUE(program.end->value() == 126 || program.end->value() == 127) << program.end->value();
+  else
+    EXPECT_EQ(program.end->error().reason, Reason::command_not_found) << program.end->error().message();
+}
+
+TEST_P(ExecContract, NothingRunsInWhatDoesNotRun) {
+  const auto id = home();
+  ASSERT_TRUE(stop(id, 0s));
+  wait_for_exit(id);
+  Program stopped, gone;
+  exec(stopped, id, {.command = {"cat"}});
+  ASSERT_TRUE(runtime->run_until([&] { return stopped.end.has_value(); }, 30s));
+  ASSERT_FALSE(*stopped.end);
+  EXPECT_EQ(stopped.end->error().reason, Reason::container_not_running) << stopped.end->error().message();
+  ASSERT_TRUE(remove(id));
+  exec(gone, id, {.command = {"cat"}});
+  ASSERT_TRUE(runtime->run_until([&] { return gone.end.has_value(); }, 30s));
+  ASSERT_FALSE(*gone.end);
+  EXPECT_EQ(gone.end->error().reason, Reason::container_not_found) << gone.end->error().message();
+}
+
+TEST_P(ExecContract, AProgramEndsWithItsContainer) {
+  const auto id = home();
+  Program program;
+  exec(program, id, {.command = {"sh", "-c", "sleep 1000"}});
+  runtime->run_for(300ms);
+  ASSERT_TRUE(stop(id, 0s));
+  ASSERT_TRUE(runtime->run_until([&] { return program.end.has_value(); }, 30s)) << "it did not end";
+  if (*program.end) {
+    EXPECT_NE(program.end->value(), 0);
+  }
+}
+
+TEST_P(ExecContract, AProgramThatIsGivenUpEnds) {
+  const auto id = home();
+  Program program;
+  exec(program, id, {.command = {"sh", "-c", "sleep 1234"}, .tty = true, .columns = 80, .rows = 24});
+  const auto programs = [&] {
+    if (fake())
+      return std::count_if(the_fake->execs().begin(), the_fake->execs().end(),
+                           [](const auto& one) { return one.running; });
+    // As the engine's host sees them.
+    std::ptrdiff_t count = 0;
+    const auto command = "curl -s --unix-socket '" + socket + "' http://engine/v1.41/containers/" + id + "/top";
+    auto* pipe = ::popen(command.c_str(), "r");
+    std::string text;
+    for (int c = 0; (c = std::fgetc(pipe)) != EOF;) text += static_cast<char>(c);
+    ::pclose(pipe);
+    for (auto at = text.find("sleep 1234"); at != std::string::npos; at = text.find("sleep 1234", at + 1)) ++count;
+    return count;
+  };
+  ASSERT_TRUE(runtime->run_until([&] { return programs() > 0; }, 10s));
+  program.process.reset();
+  EXPECT_TRUE(runtime->run_until([&] { return programs() == 0; }, 30s)) << "it still runs";
+  EXPECT_FALSE(program.end) << "who gave it up hears no more of it";
+}
+
 }  // namespace
 }  // namespace gyre::engine

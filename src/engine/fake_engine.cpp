@@ -76,6 +76,7 @@ struct FakeEngine::Impl {
 
   struct LogStream;
   struct EventStream;
+  struct Exec;
 
   struct Box {  // a container
     Container shown;
@@ -90,6 +91,7 @@ struct FakeEngine::Impl {
     std::deque<LogLine> log;
     std::uint64_t log_first = 0;  // number of log.front(), so that readers keep their place
     std::vector<std::weak_ptr<LogStream>> followers;
+    std::vector<std::weak_ptr<Exec>> execs;
     std::vector<Done<void>> waiting_for_end;
 
     bool running() const { return shown.state == ContainerState::running; }
@@ -113,6 +115,19 @@ struct FakeEngine::Impl {
     std::function<void(const ContainerEvent&)> event;
     Done<void> end;
     bool open = true;
+  };
+  // A program beside the container's own. What it has to say waits in `output` until it may be heard.
+  struct Exec {
+    ExecEvents events;
+    BoxPtr box;
+    std::uint64_t run = 0;  // of the container
+    FakeExec program;
+    std::size_t history = 0;
+    std::deque<std::pair<Output, std::string>> output;
+    std::deque<std::string> input;
+    std::optional<Result<int>> result;  // it has ended; told when all its output has been heard
+    bool input_ends = false, started = false, paused = false, open = true, scheduled = false;
+    int columns = 0, rows = 0;
   };
   struct Network {
     Labels labels;
@@ -187,6 +202,7 @@ struct FakeEngine::Impl {
     pulls.clear();
     for (auto& stream : log_streams) end_stream(stream.lock(), fail(unreachable(detail)));
     log_streams.clear();
+    for (auto& box : boxes) end_execs(box, fail(unreachable(detail)));
     for (auto& weak : event_streams)
       if (auto stream = weak.lock(); stream && stream->open)
         later(Duration{0}, [weak, detail] {
@@ -343,6 +359,7 @@ struct FakeEngine::Impl {
     if (end == FakeEnd::out_of_memory) emit(box, "oom");
     emit(box, "die");
     for (auto& weak : box->followers) wake(weak.lock());
+    end_execs(box, killed_code);
     auto waiting = std::move(box->waiting_for_end);
     box->waiting_for_end.clear();
     for (auto& done : waiting) done({});
@@ -569,6 +586,94 @@ struct FakeEngine::Impl {
     });
   }
 
+  // ---- programs beside the container's own ----
+
+  void start_exec(const std::shared_ptr<Exec>& exec, const std::string& id, const ExecOptions& options) {
+    const auto box = find(id);
+    if (!box) return finish_exec(exec, fail(Reason::container_not_found, {{"container", id}}));
+    if (!box->running()) return finish_exec(exec, fail(Reason::container_not_running, {{"container", id}}));
+    exec->box = box;
+    exec->run = box->run;
+    if (box->image->fake.exec) exec->program = box->image->fake.exec(options.command);
+    if (exec->program.cannot_start) {
+      Args args{{"command", options.command.front()}, {"detail", "executable file not found in $PATH"}};
+      return finish_exec(exec, fail(Reason::command_not_found, std::move(args)));
+    }
+    exec->started = true;
+    exec->history = execs.size();
+    execs.push_back({box->shown.id, options.command, {}, false, 0, 0, true, false});
+    box->execs.push_back(exec);
+    const auto& program = exec->program;
+    if (!program.output.empty()) exec->output.emplace_back(Output::standard_output, program.output);
+    if (!program.error_output.empty())
+      exec->output.emplace_back(options.tty ? Output::standard_output : Output::standard_error, program.error_output);
+    if (options.tty && exec->columns > 0) size_exec(exec);
+    if (program.exits_after)
+      later(*program.exits_after, [this, weak = std::weak_ptr(exec)] {
+        if (const auto ended = weak.lock()) finish_exec(ended, ended->program.exit_code);
+      });
+    wake_exec(exec);
+  }
+
+  void end_execs(const BoxPtr& box, const Result<int>& result) {
+    for (const auto& weak : std::exchange(box->execs, {}))
+      if (const auto exec = weak.lock()) finish_exec(exec, result);
+  }
+
+  void size_exec(const std::shared_ptr<Exec>& exec) {
+    execs[exec->history].columns = exec->columns;
+    execs[exec->history].rows = exec->rows;
+    if (exec->program.tells_size)
+      exec->output.emplace_back(Output::standard_output,
+                                std::to_string(exec->rows) + " " + std::to_string(exec->columns) + "\n");
+  }
+
+  void finish_exec(const std::shared_ptr<Exec>& exec, Result<int> result) {
+    if (exec->result) return;
+    exec->result = std::move(result);
+    if (exec->started) execs[exec->history].running = false;
+    wake_exec(exec);
+  }
+
+  void wake_exec(const std::shared_ptr<Exec>& exec) {
+    if (exec->scheduled) return;
+    exec->scheduled = true;
+    later(Duration{0}, [this, weak = std::weak_ptr(exec)] {
+      const auto woken = weak.lock();
+      if (!woken) return;
+      woken->scheduled = false;
+      go_on(woken);
+    });
+  }
+
+  void go_on(const std::shared_ptr<Exec>& exec) {
+    // As a pipe of a few pieces does, output that nobody takes holds the program back.
+    while (exec->open && exec->started && !exec->result && !exec->input.empty() && exec->output.size() < 4 &&
+           !exec->program.stops_reading) {
+      const auto piece = std::move(exec->input.front());
+      exec->input.pop_front();
+      execs[exec->history].input += piece;
+      if (exec->program.echoes) exec->output.emplace_back(Output::standard_output, piece);
+      exec->events.taken(piece.size());
+    }
+    if (exec->started && !exec->result && exec->input.empty() && exec->input_ends) {
+      execs[exec->history].input_ended = true;
+      if (exec->program.ends_with_input) finish_exec(exec, exec->program.exit_code);
+    }
+    while (exec->open && !exec->paused && !exec->output.empty()) {
+      const auto [output, bytes] = std::move(exec->output.front());
+      exec->output.pop_front();
+      exec->events.chunk(output, bytes);  // may pause or drop it
+    }
+    if (!exec->open || exec->paused) return;
+    if (exec->started && !exec->input.empty() && !exec->result && !exec->program.stops_reading) return wake_exec(exec);
+    if (exec->result && exec->output.empty()) {
+      exec->open = false;
+      const auto end = exec->events.end;
+      end(*exec->result);
+    }
+  }
+
   void emit(const BoxPtr& box, const std::string& action) {
     if (!up) return;
     const ContainerEvent event{box->shown.id, action, box->shown.labels};
@@ -594,6 +699,7 @@ struct FakeEngine::Impl {
   std::map<std::string, Network> networks;
   std::map<std::string, Volume> volumes;
   std::vector<FakeRun> history;
+  std::vector<FakeExecRun> execs;
   std::map<std::string, std::shared_ptr<const FakeRegistry::Stored>> local_images;  // by reference, digest and id
   std::map<std::string, std::shared_ptr<Pull>> pulls;
   std::map<std::uint64_t, std::function<void(const Error&)>> flights;
@@ -726,6 +832,8 @@ std::map<std::string, std::vector<std::string>> FakeEngine::gpu_holders() const 
 }
 
 std::map<int, std::string> FakeEngine::host_ports() const { return impl_->host_ports(); }
+
+const std::vector<FakeExecRun>& FakeEngine::execs() const { return impl_->execs; }
 
 std::int64_t FakeEngine::memory_granted() const {
   std::int64_t bytes = 0;
@@ -910,6 +1018,67 @@ std::unique_ptr<Subscription> FakeEngine::logs(std::string id, LogOptions option
                                               stream->paused = paused;
                                               if (!paused && stream->box) impl->wake(stream);
                                             })](bool paused) mutable { alive(paused); });
+}
+
+std::unique_ptr<ExecProcess> FakeEngine::exec(std::string id, ExecOptions options, ExecEvents events) {
+  using Exec = Impl::Exec;
+  class Process final : public ExecProcess {
+   public:
+    Process(Impl* impl, std::shared_ptr<Exec> exec)
+        : impl_(impl),
+          exec_(std::move(exec)),
+          wake_(impl->alive.guard([impl, exec = exec_] { impl->wake_exec(exec); })) {}
+    ~Process() override {
+      if (exec_->open && exec_->started && !exec_->result) gone_();
+      exec_->open = false;
+    }
+    void pause() override { exec_->paused = true; }
+    void resume() override {
+      exec_->paused = false;
+      wake_();
+    }
+    void write(std::string bytes) override {
+      if (exec_->input_ends) return;
+      exec_->input.push_back(std::move(bytes));
+      wake_();
+    }
+    void end_input() override {
+      exec_->input_ends = true;
+      wake_();
+    }
+    void resize(int columns, int rows) override {
+      exec_->columns = columns;
+      exec_->rows = rows;
+      size_();
+    }
+
+   private:
+    Impl* impl_;
+    std::shared_ptr<Exec> exec_;
+    std::function<void()> wake_;
+    std::function<void()> size_ = impl_->alive.guard([impl = impl_, exec = exec_] {
+      if (!exec->started || exec->result) return;
+      impl->size_exec(exec);
+      impl->wake_exec(exec);
+    });
+    std::function<void()> gone_ = impl_->alive.guard([impl = impl_, exec = exec_] {
+      impl->execs[exec->history].given_up = true;
+      impl->execs[exec->history].running = false;
+    });
+  };
+  ++impl_->calls;
+  auto exec = std::make_shared<Exec>();
+  exec->events = std::move(events);
+  exec->columns = options.columns;
+  exec->rows = options.rows;
+  auto* impl = impl_.get();
+  impl->later(impl->latency(), [impl, id, options = std::move(options), weak = std::weak_ptr(exec)] {
+    const auto opened = weak.lock();
+    if (!opened || !opened->open) return;
+    if (!impl->up) return impl->finish_exec(opened, fail(unreachable("connection refused")));
+    impl->start_exec(opened, id, options);
+  });
+  return std::make_unique<Process>(impl, std::move(exec));
 }
 
 std::unique_ptr<Subscription> FakeEngine::events(Labels having, std::function<void(const ContainerEvent&)> event,

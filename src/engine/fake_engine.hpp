@@ -50,8 +50,21 @@ inline FakeProgramOf fake_program(FakeProgram program) {
   return [program = std::move(program)](const ContainerSpec&) { return program; };
 }
 
+// What a program started with Engine::exec does; the default is `cat`.
+struct FakeExec {
+  std::string output, error_output;  // written at once
+  bool echoes = true;                // its input is its output
+  bool tells_size = false;           // writes "ROWS COLUMNS\n" for each size of its terminal
+  bool stops_reading = false;        // takes no input, as one that is busy
+  bool ends_with_input = true;
+  std::optional<Duration> exits_after;
+  int exit_code = 0;
+  bool cannot_start = false;  // there is no such command
+};
+
 struct FakeImage {
   FakeProgramOf program = fake_program({});
+  std::function<FakeExec(const std::vector<std::string>& command)> exec;  // absent: `cat`
   std::string os = "linux", architecture = "amd64";
   std::vector<std::string> entrypoint, command, exposed_ports;
   int layers = 3;
@@ -91,6 +104,17 @@ struct FakeFaults {
   double lost_answer = 0;                   // engine_unreachable, but it happened
   double refused = 0;                       // engine_refused on create, start, stop and remove, and nothing happened
   double lost_event = 0;
+};
+
+// One program that was started in a container.
+struct FakeExecRun {
+  std::string container_id;
+  std::vector<std::string> command;
+  std::string input;  // all it was given
+  bool input_ended = false;
+  int columns = 0, rows = 0;
+  bool running = true;
+  bool given_up = false;  // its handle was destroyed while it ran
 };
 
 struct FakeEngineConfig {
@@ -158,6 +182,7 @@ class FakeEngine final : public Engine {
   std::map<std::string, std::vector<std::string>> gpu_holders()
       const;                                      // UUID -> ids of running containers: one is right
   std::map<int, std::string> host_ports() const;  // host port -> id of the running container
+  const std::vector<FakeExecRun>& execs() const;  // every program started beside a container's own
   std::int64_t memory_granted() const;            // sum of the limits of what runs
   bool accepts(int host_port) const;              // would a TCP connection to this port of the host be accepted?
   bool accepts(const std::string& address, int port) const;  // ... to a container's own address?
@@ -183,6 +208,7 @@ class FakeEngine final : public Engine {
   void stats(std::string id, Done<std::optional<ContainerStats>> done) override;
   std::unique_ptr<Subscription> logs(std::string id, LogOptions options,
                                      std::function<void(Output, std::string_view)> chunk, Done<void> end) override;
+  std::unique_ptr<ExecProcess> exec(std::string id, ExecOptions options, ExecEvents events) override;
   std::unique_ptr<Subscription> events(Labels having, std::function<void(const ContainerEvent&)> event,
                                        Done<void> end) override;
 

@@ -24,7 +24,7 @@ class HostListener {
   virtual void host_offline(const HostId& host) = 0;
   virtual void host_retired(const HostId& host) = 0;
   virtual void capacity_changed() = 0;  // something may fit now that did not before
-  virtual void channel_said(const HostId& host, const link::AgentMessage& message) = 0;  // ChannelData, ChannelClose
+  virtual void channel_said(const HostId& host, const link::AgentMessage& message) = 0;  // of a channel
   virtual void channels_lost(const HostId& host) = 0;                                    // the connection broke
 };
 

@@ -5,6 +5,7 @@
 #include "base/check.hpp"
 #include "base/log.hpp"
 #include "http/response_head.hpp"
+#include "http/web_socket.hpp"
 #include "runtime/os_random.hpp"
 
 namespace gyre::http {
@@ -49,6 +50,7 @@ class Delivery {
   explicit Delivery(Response response) : response_(std::move(response)) {}
   ~Delivery() {
     if (response_.stream) response_.stream->reader_gone();
+    if (response_.web_socket) response_.web_socket->peer_gone(close_broken);
   }
   Delivery(const Delivery&) = delete;
   Delivery& operator=(const Delivery&) = delete;
@@ -238,6 +240,7 @@ void Connection::on_read(Read what, std::size_t size) {
     parser_.reset();
     looking_ = false;
     in_.clear();
+    if (web_socket_) return give_up("reader gone");  // it said no goodbye
     if (!exchanges_.empty() && exchanges_.front().begun) return give_up("reader gone");
     return advance();
   }
@@ -282,6 +285,11 @@ void Connection::on_time() {
     return on_gone();
   }
   if (writing_ && now >= write_since_ + site_->options.write_time) return give_up("slow reader");
+  if (web_socket_ && web_socket_->out_of_patience(now)) return give_up("silent client");
+  if (web_socket_) {
+    web_socket_->tick(now);
+    return advance();
+  }
   const auto deadline = read_deadline();
   if (!deadline || now < *deadline) return set_alarm();
   if (phase_ == Phase::open && !parser_ && !looking_) return leave();  // idle: nothing is lost
@@ -292,6 +300,7 @@ void Connection::read_more() {
   if (phase_ != Phase::open || reading_ || client_done_ || handing_over_) return;
   // Beyond this the client waits: for answers, or for us to have taken apart what it sent.
   if (in_.size() > site_->options.header_bytes_max || ignored_bytes_ > ignored_bytes_max) return;
+  if (web_socket_ && !web_socket_->wants_more()) return;
   const auto size = head_seen_ ? body_read_size : read_size;
   if (read_buffer_.size() != size) {
     read_buffer_.resize(size);
@@ -316,12 +325,14 @@ void Connection::write_out() {
 // After every event: as far as it goes without waiting.
 void Connection::advance() {
   const auto self = shared_from_this();
+  if (web_socket_) return advance_web_socket();
   dispatch_back();
   parse();
   if (phase_ != Phase::open) return;
   if (!writing_) {
     fill();
     if (phase_ != Phase::open) return;
+    if (web_socket_) return advance_web_socket();
     if (!out_.empty()) {
       start_write_clock();
       write_out();
@@ -335,7 +346,7 @@ void Connection::advance() {
 
 void Connection::parse() {
   while (!no_more_ && exchanges_.size() < site_->options.pipelined_max &&
-         (exchanges_.empty() || !exchanges_.back().waiting)) {
+         (exchanges_.empty() || (!exchanges_.back().waiting && exchanges_.back().web_socket_key.empty()))) {
     if (in_.empty()) return;
     if (!parser_ && site_->options.take_over)
       if (hand_over() != HandedOver::no) return;
@@ -415,6 +426,8 @@ Connection::Exchange Connection::exchange_of_parser(Request& request) {
   auto client = site_->proxies.client(peer_.address, peer_.tls, request.headers);
   exchange.remote = request.remote_address = std::move(client.address);
   request.secure = client.secure;
+  if (request.method == Method::get && exchange.http11 && !request.headers.get("Upgrade").empty())
+    exchange.web_socket_key = request.headers.get("Sec-WebSocket-Key");
   const auto given = request.headers.get("X-Request-Id");
   exchange.request_id = is_request_id(given) ? std::string(given) : "req-" + OsRandom().letters_and_digits(16);
   request.request_id = exchange.request_id;
@@ -482,6 +495,7 @@ void Connection::answered(std::uint64_t number, Response response) {
                                   [&](const Exchange& exchange) { return exchange.number == number; });
   if (phase_ != Phase::open || found == exchanges_.end() || found->answer) {
     if (response.stream) response.stream->reader_gone();
+    if (response.web_socket) response.web_socket->peer_gone(close_broken);
     return;
   }
   found->later.reset();
@@ -507,6 +521,7 @@ void Connection::fill() {
   }
   while (!closing_ && !exchanges_.empty() && exchanges_.front().answer && out_.size() < write_size) {
     auto& exchange = exchanges_.front();
+    if (exchange.answer->web_socket) return begin_web_socket(exchange);
     if (!exchange.begun) begin(exchange);
     if (phase_ != Phase::open) return;
     if (exchange.answer->stream && !fill_from_stream(exchange)) return;
@@ -563,6 +578,56 @@ void Connection::begin(Exchange& exchange) {
   });
 }
 
+// ---- after an answer of 101 ----
+
+void Connection::begin_web_socket(Exchange& exchange) {
+  auto& answer = *exchange.answer;
+  if (exchange.web_socket_key.empty()) return give_up("not an upgrade");  // HTTP/1.0: the router does not see that
+  exchange.begun = true;
+  no_more_ = false;  // what comes now is for the WebSocket
+  answer.headers.set("Sec-WebSocket-Accept", web_socket_accept(exchange.web_socket_key));
+  Framing framing;
+  framing.upgrade = true;
+  out_ += response_head(answer, framing, exchange.request_id,
+                        std::chrono::floor<Duration>(std::chrono::system_clock::now()));
+  site_->answered(answer.route.empty() ? "none" : answer.route, exchange.method, answer.status,
+                  std::chrono::floor<Duration>(loop_.now() - exchange.started));
+  ++site_->numbers->streams;
+  const auto socket = answer.web_socket;
+  web_socket_ = std::make_unique<WebSocketSession>(socket, WebSocketOptions(), loop_.now());
+  if (site_->draining) web_socket_->say_goodbye(close_service_restart, loop_.now());
+  const auto again = [loop = loop_.weak_from_this(), weak = weak_from_this()](bool room) {
+    if (const auto to = loop.lock())
+      to->post([weak, room] {
+        const auto connection = weak.lock();
+        if (!connection || connection->phase_ != Phase::open || !connection->web_socket_) return;
+        if (room) connection->web_socket_->room();
+        connection->advance();
+      });
+  };
+  socket->on_output([again] { again(false); });
+  socket->on_received([again] { again(true); });
+}
+
+void Connection::advance_web_socket() {
+  const auto now = loop_.now();
+  if (!in_.empty()) web_socket_->received(std::exchange(in_, {}), now);
+  if (!writing_) {
+    const auto before = out_.size();
+    web_socket_->fill(out_, write_size, now);
+    exchanges_.front().bytes += out_.size() - before;
+    if (!out_.empty()) {
+      start_write_clock();
+      write_out();
+    } else if (web_socket_->over()) {
+      drop_exchanges(nullptr);
+      return leave();
+    }
+  }
+  read_more();
+  set_alarm();
+}
+
 // True when the stream has come to its end.
 bool Connection::fill_from_stream(Exchange& exchange) {
   const auto next = exchange.answer->stream->take();
@@ -595,6 +660,10 @@ void Connection::drop_exchanges(const char* why) {
       if (exchange.begun) --site_->numbers->streams;
       exchange.answer->stream->reader_gone();
     }
+    if (exchange.answer && exchange.answer->web_socket) {
+      if (exchange.begun) --site_->numbers->streams;
+      exchange.answer->web_socket->peer_gone(close_broken);
+    }
     record(exchange, why);
   }
 }
@@ -602,6 +671,12 @@ void Connection::drop_exchanges(const char* why) {
 void Connection::drain() {
   if (phase_ != Phase::open || parser_ || looking_)
     return;  // a request that is half here will be answered, as the last one
+  if (web_socket_) {
+    // Whoever resumes finds its session at the next server; waiting for the end of a terminal would be waiting for
+    // ever.
+    web_socket_->say_goodbye(close_service_restart, loop_.now());
+    return advance();
+  }
   if (exchanges_.empty() && out_.empty()) return on_gone();
   no_more_ = true;
   in_.clear();
@@ -614,6 +689,7 @@ void Connection::drain() {
 void Connection::end_now() {
   if (phase_ == Phase::opening) return on_gone();
   if (phase_ != Phase::open) return;
+  if (web_socket_) return give_up("shutting down");
   no_more_ = true;
   parser_.reset();
   in_.clear();
@@ -684,6 +760,7 @@ void Connection::record(const Exchange& exchange, const char* cut) {
 std::optional<TimePoint> Connection::read_deadline() const {
   const auto& options = site_->options;
   if (phase_ == Phase::opening) return since_ + options.header_time;
+  if (web_socket_) return web_socket_->due();
   if (client_done_ || no_more_) return std::nullopt;
   if (looking_ || (parser_ && !head_seen_)) return since_ + options.header_time;
   if (parser_ && continue_owed_) return std::nullopt;

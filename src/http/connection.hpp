@@ -19,6 +19,7 @@
 #include "http/server.hpp"
 #include "http/trusted_proxies.hpp"
 #include "http/wire.hpp"
+#include "http/web_socket_session.hpp"
 
 namespace gyre::http {
 
@@ -98,8 +99,9 @@ class Connection final : public Member, public std::enable_shared_from_this<Conn
     std::optional<Request> waiting;  // not dispatched yet
     std::weak_ptr<Later> later;      // weak: when its handler forgets it, that is noticed
     std::optional<Response> answer;
-    bool begun = false;     // the answer's head is on its way
-    std::size_t bytes = 0;  // of the answer's body
+    bool begun = false;          // the answer's head is on its way
+    std::size_t bytes = 0;       // of the answer's body
+    std::string web_socket_key;  // it asks for a WebSocket; nothing after it is a request until that is answered
   };
 
   void advance();
@@ -113,6 +115,8 @@ class Connection final : public Member, public std::enable_shared_from_this<Conn
   void fill();
   void begin(Exchange& exchange);
   bool fill_from_stream(Exchange& exchange);
+  void begin_web_socket(Exchange& exchange);
+  void advance_web_socket();
   void drop_exchanges(const char* why);
   void start_write_clock();
   void write_out();
@@ -146,7 +150,8 @@ class Connection final : public Member, public std::enable_shared_from_this<Conn
   std::size_t out_at_ = 0, write_mark_ = 0;  // sent; sent when write_since_ was taken
   bool writing_ = false, closing_ = false, reset_at_end_ = false;
   TimePoint write_since_{}, leave_since_{};
-  std::vector<Exchange> leaving_;  // their last bytes are in out_
+  std::vector<Exchange> leaving_;                 // their last bytes are in out_
+  std::unique_ptr<WebSocketSession> web_socket_;  // from then on in_ and out_ are its bytes
 };
 
 }  // namespace gyre::http

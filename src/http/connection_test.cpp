@@ -6,6 +6,7 @@
 #include <deque>
 
 #include "base/log.hpp"
+#include "http/web_socket.hpp"
 
 namespace gyre::http {
 namespace {
@@ -784,6 +785,99 @@ TEST_F(ConnectionTest, AtTheDeadlineTheReaderOfAStreamSeesThatItIsCutShort) {
 }
 
 // ---- metrics ----
+
+// ---- WebSockets ----
+
+const std::string upgrade =
+    "Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+std::string from_client(Opcode kind, const std::string& bytes) { return web_socket_frame(kind, bytes, "abcd"); }
+
+TEST_F(ConnectionTest, AfterItsAnswerOf101AConnectionSpeaksWebSocket) {
+  open();
+  // What follows the request is not a request, though it comes at once.
+  say(get("/ws", upgrade) + from_client(Opcode::text, "early"));
+  ASSERT_EQ(requests.size(), 1u);
+  const auto socket = std::make_shared<WebSocket>();
+  responds.at(0)(web_socket_response(socket, "p"));
+  settle();
+  const auto head = heard();
+  EXPECT_TRUE(head.starts_with("HTTP/1.1 101 Switching Protocols\r\n")) << head;
+  EXPECT_NE(head.find("Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"), std::string::npos) << head;
+  EXPECT_NE(head.find("Connection: Upgrade\r\n"), std::string::npos);
+  const auto early = socket->receive();
+  ASSERT_TRUE(early);
+  EXPECT_EQ(early->bytes, "early");
+  socket->send({true, "hello"});
+  settle();
+  EXPECT_EQ(heard(), web_socket_frame(Opcode::text, "hello"));
+  say(from_client(Opcode::ping, "are you there"));
+  EXPECT_EQ(heard(), web_socket_frame(Opcode::pong, "are you there"));
+  say(web_socket_close(close_normal, "", "abcd"));
+  EXPECT_EQ(heard(), web_socket_close(close_normal, ""));
+  EXPECT_TRUE(socket->closed());
+  EXPECT_TRUE(line->finished);
+}
+
+TEST_F(ConnectionTest, ARefusedUpgradeLeavesAConnectionForRequests) {
+  open();
+  say(get("/ws", upgrade) + get("/next"));
+  ASSERT_EQ(requests.size(), 1u);
+  answer(0, 409, "no");
+  ASSERT_EQ(requests.size(), 2u);
+  answer(1, 200, "yes");
+  EXPECT_EQ(count(heard(), "HTTP/1.1 "), 2u);
+}
+
+TEST_F(ConnectionTest, ASilentWebSocketIsAskedForASignOfLifeAndThenCut) {
+  open();
+  say(get("/ws", upgrade));
+  const auto socket = std::make_shared<WebSocket>();
+  responds.at(0)(web_socket_response(socket, ""));
+  settle();
+  heard();
+  for (int i = 0; i < 5; ++i) {
+    pass(21s);
+    EXPECT_EQ(heard(), web_socket_frame(Opcode::ping, "")) << i;
+    say(from_client(Opcode::pong, ""));
+  }
+  EXPECT_FALSE(socket->closed());
+  pass(21s);
+  EXPECT_EQ(heard(), web_socket_frame(Opcode::ping, ""));
+  pass(21s);
+  EXPECT_TRUE(line->closed);
+  EXPECT_TRUE(socket->closed());
+}
+
+TEST_F(ConnectionTest, AClientThatDoesNotSayGoodbyeIsNotWaitedForLong) {
+  open();
+  say(get("/ws", upgrade));
+  const auto socket = std::make_shared<WebSocket>();
+  responds.at(0)(web_socket_response(socket, ""));
+  socket->close(close_service_restart, "");
+  settle();
+  EXPECT_TRUE(heard().ends_with(web_socket_close(close_service_restart, "")));
+  EXPECT_FALSE(line->closed);
+  pass(6s);
+  EXPECT_TRUE(line->closed);
+}
+
+TEST_F(ConnectionTest, AWebSocketThatNobodyReceivesIsNotReadFurther) {
+  open();
+  say(get("/ws", upgrade));
+  const auto socket = std::make_shared<WebSocket>();
+  responds.at(0)(web_socket_response(socket, ""));
+  settle();
+  int sent = 0;
+  for (; sent < 100 && reading(); ++sent) say(from_client(Opcode::binary, std::string(3'000, 'x')));
+  EXPECT_FALSE(reading());
+  EXPECT_LT(sent, 100);
+  int received = 0;
+  while (socket->receive()) ++received;
+  settle();
+  EXPECT_EQ(received, sent);
+  EXPECT_TRUE(reading());
+}
 
 TEST_F(ConnectionTest, RequestsAreCountedByRouteAndNeverByPath) {
   open();

@@ -118,6 +118,7 @@ class Stream {
   std::vector<std::function<void()>> on_closed_;
 };
 
+class WebSocket;  // web_socket.hpp
 struct Response;
 
 // An answer that is not known yet. The handler keeps one end and completes it later, from the core thread, where the
@@ -140,9 +141,10 @@ struct Response {
   int status = 200;
   Headers headers;
   std::string body;
-  std::shared_ptr<Stream> stream;  // instead of body
-  std::shared_ptr<Later> later;    // instead of all of it
-  std::string route;               // filled by the router: the pattern that matched, "/v1/pods/{id}"; names the metrics
+  std::shared_ptr<Stream> stream;         // instead of body
+  std::shared_ptr<Later> later;           // instead of all of it
+  std::shared_ptr<WebSocket> web_socket;  // with 101: the connection speaks WebSocket from here on
+  std::string route;  // filled by the router: the pattern that matched, "/v1/pods/{id}"; names the metrics
 };
 
 int status_of(ErrorCode code);

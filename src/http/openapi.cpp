@@ -103,7 +103,9 @@ std::vector<Reason> errors_of(const Route& route) {
   if (std::any_of(route.query.begin(), route.query.end(), [](const auto& one) { return one.name == "cursor"; }))
     also({Reason::bad_cursor});
   if (route.access != Access::open) also({Reason::not_logged_in, Reason::access_denied});
-  if (route.access != Access::open && route.method != Method::get) also({Reason::cross_site_request});
+  if (route.access != Access::open && (route.method != Method::get || route.web_socket))
+    also({Reason::cross_site_request});
+  if (route.web_socket) also({Reason::upgrade_required});
   if (route.idempotency_key) also({Reason::idempotency_key_reused, Reason::invalid_field});
   std::sort(out.begin(), out.end());
   out.erase(std::unique(out.begin(), out.end()), out.end());
@@ -163,6 +165,11 @@ bj::object operation(const Route& route, Shared& shared) {
   if (route.access == Access::open) out["security"] = bj::array();
   out["x-gyre-access"] = text(enum_text(route.access));  // the words above, for programs
   if (auto all = parameters(route); !all.empty()) out["parameters"] = std::move(all);
+  if (route.web_socket) {
+    bj::array protocols;
+    for (const auto& one : route.protocols) protocols.emplace_back(one);
+    out["x-websocket"] = object_of({{"protocols", std::move(protocols)}});
+  }
   if (!route.body.empty())
     out["requestBody"] = object_of(
         {{"required", true},

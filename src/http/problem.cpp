@@ -61,6 +61,8 @@ int status_of(ErrorCode code) {
 
 std::string_view status_text(int status) {
   switch (status) {
+    case 101:
+      return "Switching Protocols";
     case 200:
       return "OK";
     case 201:

@@ -80,7 +80,9 @@ std::string response_head(const Response& response, const Framing& framing, std:
   add(out, "X-Request-Id", request_id);
   if (framing.length && status_has_body(response.status)) add(out, "Content-Length", std::to_string(*framing.length));
   if (framing.chunked) add(out, "Transfer-Encoding", "chunked");
-  if (framing.close)
+  if (framing.upgrade)
+    add(out, "Connection", "Upgrade");
+  else if (framing.close)
     add(out, "Connection", "close");
   else if (!framing.http11)
     add(out, "Connection", "keep-alive");

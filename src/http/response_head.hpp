@@ -16,6 +16,7 @@ struct Framing {
   bool close = false;                 // "Connection: close" after this answer
   bool chunked = false;               // a stream to an HTTP/1.1 client
   std::optional<std::size_t> length;  // of the body; absent for streams
+  bool upgrade = false;               // 101: other bytes follow
 };
 
 // Status line and headers, up to and with the empty line. The server's own headers (Date, Connection, Content-Length,

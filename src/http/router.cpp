@@ -8,6 +8,7 @@
 #include "base/log.hpp"
 #include "base/secrets.hpp"
 #include "http/idempotency.hpp"
+#include "http/web_socket.hpp"
 #include "json/utf8.hpp"
 
 namespace gyre::http {
@@ -229,6 +230,7 @@ Result<Response> Router::serve(const Route& route, Request& request) {
     if (const auto needed = lacking(route, request))
       return fail(Reason::access_denied, {{"needed", std::string(*needed)}});
   }
+  if (route.web_socket) TRY(check_upgrade(request));
   if (!route.body.empty()) TRY(check_content_type(request));
   std::optional<std::string> key;
   if (route.idempotency_key) key = TRY(idempotency_key(request));

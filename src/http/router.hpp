@@ -40,6 +40,8 @@ struct Route {
   // POST that makes something: an Idempotency-Key is honoured. The answer is then kept for a day as it is, so not for
   // one that holds a secret, nor for a stream or a Later.
   bool idempotency_key = false;
+  bool web_socket = false;             // it answers with 101 and a WebSocket; others get upgrade_required
+  std::vector<std::string> protocols;  // its subprotocols, which `description` explains
   std::vector<QueryParameter> query;
   json::SchemaRef body;  // empty: no body is read
   int status = 200;

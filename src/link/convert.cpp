@@ -230,8 +230,34 @@ std::optional<PodOrder> pod_order(const wire::PodOrder& in) {
 
 // ---- channels ----
 
+void to_wire(const ExecRequest& request, wire::ExecRequest& out) {
+  out.set_pod(utf8(request.pod.str()));
+  out.set_container(utf8(request.container));
+  out.set_session(utf8(request.session));
+  out.set_resume(request.resume);
+  out.set_from(request.from);
+  for (const auto& word : request.command) out.add_command(word);
+  out.set_tty(request.tty);
+  out.set_columns(request.columns);
+  out.set_rows(request.rows);
+}
+ExecRequest exec_request(const wire::ExecRequest& in) {
+  ExecRequest request;
+  request.pod = PodId(in.pod());
+  request.container = in.container();
+  request.session = in.session();
+  request.resume = in.resume();
+  request.from = in.from();
+  request.command = texts(in.command());
+  request.tty = in.tty();
+  request.columns = in.columns();
+  request.rows = in.rows();
+  return request;
+}
+
 void to_wire(const ChannelOpen& open, wire::ChannelOpen& out) {
   out.set_channel(open.channel);
+  if (open.exec) return to_wire(*open.exec, *out.mutable_exec());
   auto& log = *out.mutable_log();
   log.set_pod(utf8(open.log.pod.str()));
   log.set_container(utf8(open.log.container));
@@ -239,16 +265,21 @@ void to_wire(const ChannelOpen& open, wire::ChannelOpen& out) {
   if (open.log.tail) log.set_tail(*open.log.tail);
   if (open.log.since) log.set_since_ms(milliseconds(*open.log.since));
   log.set_timestamps(open.log.timestamps);
+  log.set_without_output(!open.log.standard_output);
+  log.set_without_error(!open.log.standard_error);
 }
 ChannelOpen channel_open(const wire::ChannelOpen& in) {
   ChannelOpen open;
   open.channel = in.channel();
+  if (in.has_exec()) open.exec = exec_request(in.exec());
   open.log.pod = PodId(in.log().pod());
   open.log.container = in.log().container();
   open.log.follow = in.log().follow();
   if (in.log().has_tail()) open.log.tail = in.log().tail();
   if (in.log().has_since_ms()) open.log.since = time_of(in.log().since_ms());
   open.log.timestamps = in.log().timestamps();
+  open.log.standard_output = !in.log().without_output();
+  open.log.standard_error = !in.log().without_error();
   return open;
 }
 
@@ -261,6 +292,55 @@ ChannelClose channel_close(const wire::ChannelClose& in) {
   close.channel = in.channel();
   if (in.has_why()) close.reason = why_from_wire(in.why(), close.args);
   return close;
+}
+
+void to_wire(const ExecInput& input, wire::ExecInput& out) {
+  out.set_channel(input.channel);
+  out.set_offset(input.offset);
+  out.set_bytes(input.bytes);
+  out.set_end(input.end);
+}
+ExecInput exec_input(const wire::ExecInput& in) {
+  return {.channel = in.channel(), .offset = in.offset(), .bytes = in.bytes(), .end = in.end()};
+}
+
+void to_wire(const ExecResize& resize, wire::ExecResize& out) {
+  out.set_channel(resize.channel);
+  out.set_number(resize.number);
+  out.set_columns(resize.columns);
+  out.set_rows(resize.rows);
+}
+ExecResize exec_resize(const wire::ExecResize& in) {
+  return {.channel = in.channel(), .number = in.number(), .columns = in.columns(), .rows = in.rows()};
+}
+
+void to_wire(const ExecState& state, wire::ExecState& out) {
+  out.set_channel(state.channel);
+  out.set_input(state.input);
+  out.set_input_ended(state.input_ended);
+  out.set_resized(state.resized);
+  if (state.exit_code) out.set_exit_code(*state.exit_code);
+  out.set_output_end(state.output_end);
+}
+ExecState exec_state(const wire::ExecState& in) {
+  ExecState state;
+  state.channel = in.channel();
+  state.input = in.input();
+  state.input_ended = in.input_ended();
+  state.resized = in.resized();
+  if (in.has_exit_code()) state.exit_code = in.exit_code();
+  state.output_end = in.output_end();
+  return state;
+}
+
+void to_wire(const ExecOutput& output, wire::ExecOutput& out) {
+  out.set_channel(output.channel);
+  out.set_offset(output.offset);
+  out.set_error(output.error);
+  out.set_bytes(output.bytes);
+}
+ExecOutput exec_output(const wire::ExecOutput& in) {
+  return {.channel = in.channel(), .offset = in.offset(), .error = in.error(), .bytes = in.bytes()};
 }
 
 // ---- facts ----
@@ -529,6 +609,13 @@ void to_wire(const ServerMessage& message, wire::ServerToAgent& out) {
           out.mutable_tunnel_open()->set_token(said.token);
           out.mutable_tunnel_open()->set_pod(said.pod.str());
           out.mutable_tunnel_open()->set_container_port(said.container_port);
+        } else if constexpr (std::is_same_v<Said, ExecInput>) {
+          to_wire(said, *out.mutable_exec_input());
+        } else if constexpr (std::is_same_v<Said, ExecResize>) {
+          to_wire(said, *out.mutable_exec_resize());
+        } else if constexpr (std::is_same_v<Said, ExecSeen>) {
+          out.mutable_exec_seen()->set_channel(said.channel);
+          out.mutable_exec_seen()->set_offset(said.offset);
         } else {
           static_assert(std::is_same_v<Said, ChannelClose>);
           to_wire(said, *out.mutable_channel_close());
@@ -551,6 +638,10 @@ void to_wire(const AgentMessage& message, wire::AgentToServer& out) {
           out.mutable_channel_data()->set_bytes(said.bytes);
         } else if constexpr (std::is_same_v<Said, Metrics>) {
           to_wire(said, *out.mutable_metrics());
+        } else if constexpr (std::is_same_v<Said, ExecState>) {
+          to_wire(said, *out.mutable_exec_state());
+        } else if constexpr (std::is_same_v<Said, ExecOutput>) {
+          to_wire(said, *out.mutable_exec_output());
         } else {
           static_assert(std::is_same_v<Said, ChannelClose>);
           to_wire(said, *out.mutable_channel_close());
@@ -582,6 +673,12 @@ std::optional<ServerMessage> from_wire(const wire::ServerToAgent& in) {
       return TunnelOpen{.token = in.tunnel_open().token(),
                         .pod = PodId(in.tunnel_open().pod()),
                         .container_port = in.tunnel_open().container_port()};
+    case wire::ServerToAgent::kExecInput:
+      return exec_input(in.exec_input());
+    case wire::ServerToAgent::kExecResize:
+      return exec_resize(in.exec_resize());
+    case wire::ServerToAgent::kExecSeen:
+      return ExecSeen{.channel = in.exec_seen().channel(), .offset = in.exec_seen().offset()};
     case wire::ServerToAgent::MESSAGE_NOT_SET:
       break;
   }
@@ -600,6 +697,10 @@ std::optional<AgentMessage> from_wire(const wire::AgentToServer& in) {
       return channel_close(in.channel_close());
     case wire::AgentToServer::kMetrics:
       return metrics_of(in.metrics());
+    case wire::AgentToServer::kExecState:
+      return exec_state(in.exec_state());
+    case wire::AgentToServer::kExecOutput:
+      return exec_output(in.exec_output());
     case wire::AgentToServer::MESSAGE_NOT_SET:
       break;
   }

@@ -97,8 +97,8 @@ class Dice {
     return out;
   }
   ServerMessage server_message() {
-    switch (below(7)) {
-      case 6:
+    switch (below(11)) {
+      case 10:
         return TunnelOpen{.token = text(), .pod = PodId(text()), .container_port = number<int>()};
       case 0:
         return pod_order();
@@ -107,17 +107,38 @@ class Dice {
       case 2:
         return RetireHost{};
       case 3: {
-        ChannelOpen open{.channel = number<std::uint64_t>(), .log = {}};
+        ChannelOpen open{.channel = number<std::uint64_t>(), .log = {}, .exec = {}};
         open.log.pod = PodId(text());
         open.log.container = text();
         open.log.follow = flip();
         open.log.tail = maybe([this] { return number<int>(); });
         open.log.since = maybe([this] { return time(); });
         open.log.timestamps = flip();
+        open.log.standard_output = flip();
+        open.log.standard_error = flip();
         return open;
       }
       case 4:
         return ChannelCredit{.channel = number<std::uint64_t>(), .bytes = number()};
+      case 5: {
+        ChannelOpen open{.channel = number<std::uint64_t>(), .log = {}, .exec = ExecRequest{}};
+        open.exec->pod = PodId(text());
+        open.exec->container = text();
+        open.exec->session = text();
+        open.exec->resume = flip();
+        open.exec->from = number<std::uint64_t>();
+        open.exec->command = list([this] { return raw(); });
+        open.exec->tty = flip();
+        open.exec->columns = number<int>();
+        open.exec->rows = number<int>();
+        return open;
+      }
+      case 6:
+        return ExecInput{number<std::uint64_t>(), number<std::uint64_t>(), raw(), flip()};
+      case 7:
+        return ExecResize{number<std::uint64_t>(), number<std::uint64_t>(), number<int>(), number<int>()};
+      case 8:
+        return ExecSeen{number<std::uint64_t>(), number<std::uint64_t>()};
       default:
         return channel_close();
     }
@@ -174,8 +195,8 @@ class Dice {
     return slot;
   }
   AgentMessage agent_message() {
-    switch (below(5)) {
-      case 4: {
+    switch (below(7)) {
+      case 6: {
         Metrics metrics;
         metrics.number = number<std::uint64_t>();
         metrics.slots = list([this] { return metric_slot(); });
@@ -199,6 +220,15 @@ class Dice {
         facts.network = text();
         return Hello{.facts = facts};
       }
+      case 4:
+        return ExecState{number<std::uint64_t>(),
+                         number<std::uint64_t>(),
+                         flip(),
+                         number<std::uint64_t>(),
+                         maybe([this] { return number<int>(); }),
+                         number<std::uint64_t>()};
+      case 5:
+        return ExecOutput{number<std::uint64_t>(), number<std::uint64_t>(), flip(), raw()};
       case 1: {
         Report report;
         report.sequence = number<std::uint64_t>();

@@ -92,11 +92,27 @@ struct LogRequest {
   std::optional<int> tail;
   std::optional<Time> since;
   bool timestamps = false;
+  bool standard_output = true, standard_error = true;
   bool operator==(const LogRequest&) const = default;
 };
+// A program in a running container, with its input and output: a session. It belongs to the agent and outlives the
+// connections to it by five minutes; offsets in both directions make each byte arrive once. `session` is chosen by the
+// server and cannot be guessed. `resume`: the session is there already, go on at byte `from` of its output.
+struct ExecRequest {
+  PodId pod;
+  std::string container;  // empty: the main one
+  std::string session;
+  bool resume = false;
+  std::uint64_t from = 0;
+  std::vector<std::string> command;
+  bool tty = false;
+  int columns = 0, rows = 0;  // of the terminal; 0: unknown
+  bool operator==(const ExecRequest&) const = default;
+};
 struct ChannelOpen {
-  std::uint64_t channel = 0;  // chosen by the server, never used twice on one host
+  std::uint64_t channel = 0;  // chosen by the server, never used twice on one host; a later one has a higher number
   LogRequest log;
+  std::optional<ExecRequest> exec;  // instead of the log
   bool operator==(const ChannelOpen&) const = default;
 };
 struct ChannelData {
@@ -133,8 +149,26 @@ struct TunnelOpen {
   bool operator==(const TunnelOpen&) const = default;
 };
 
+// What the user types, from byte `offset` of the session's input on. Sent again until ExecState says it was taken.
+struct ExecInput {
+  std::uint64_t channel = 0, offset = 0;
+  std::string bytes;
+  bool end = false;  // nothing follows these bytes
+  bool operator==(const ExecInput&) const = default;
+};
+struct ExecResize {
+  std::uint64_t channel = 0, number = 0;  // a lower number than one already obeyed is late
+  int columns = 0, rows = 0;
+  bool operator==(const ExecResize&) const = default;
+};
+// The client has everything before `offset` of the output; the agent need not keep it, and may send so much more.
+struct ExecSeen {
+  std::uint64_t channel = 0, offset = 0;
+  bool operator==(const ExecSeen&) const = default;
+};
+
 using ServerMessage =
-    std::variant<PodOrder, ForgetPod, RetireHost, ChannelOpen, ChannelCredit, ChannelClose, MetricsTaken, TunnelOpen>;
+    std::variant<PodOrder, ForgetPod, RetireHost, ChannelOpen, ChannelCredit, ChannelClose, MetricsTaken, TunnelOpen, ExecInput, ExecResize, ExecSeen>;
 
 // ---- agent to server ----
 
@@ -287,6 +321,25 @@ inline bool MetricSubject::operator==(const MetricSubject& other) const {
          });
 }
 
-using AgentMessage = std::variant<Hello, Report, ChannelData, ChannelClose, Metrics>;
+// How far a session is; sent whenever it changes, and again while it is not acknowledged. The first one says that the
+// channel leads to its session.
+struct ExecState {
+  std::uint64_t channel = 0;
+  std::uint64_t input = 0;       // bytes of the input that the program has been given
+  bool input_ended = false;      // ... and their end
+  std::uint64_t resized = 0;     // number of the last resize obeyed
+  std::optional<int> exit_code;  // the program has ended ...
+  std::uint64_t output_end = 0;  // ... after so many bytes of output
+  bool operator==(const ExecState&) const = default;
+};
+struct ExecOutput {
+  std::uint64_t channel = 0, offset = 0;
+  bool error = false;  // standard error; a terminal has only standard output
+  std::string bytes;
+  bool operator==(const ExecOutput&) const = default;
+};
+
+using AgentMessage =
+    std::variant<Hello, Report, ChannelData, ChannelClose, Metrics, ExecState, ExecOutput>;
 
 }  // namespace gyre::link

@@ -18,14 +18,13 @@ Result<std::shared_ptr<http::Stream>> PodLogs::open(const HostId& host, link::Lo
   if (open >= channels_max) return fail(Reason::too_many_requests, {{"seconds", "5"}});
   const Key key{host, next_channel_++};
   auto stream = std::make_shared<http::Stream>();
-  channels_[key] = {stream, 0};
+  channels_[key].stream = stream;
   // The stream's callbacks come from the connection's thread: they only post.
   auto& runtime = core_.runtime();
-  stream->on_room([&runtime, guard = alive_.guard([this, key] { credit(key); })]() mutable { runtime.post(guard); });
   stream->on_closed(
       [&runtime, guard = alive_.guard([this, key] { reader_gone(key); })]() mutable { runtime.post(guard); });
   core_.after_commit([this, key, request = std::move(request)] {
-    link_.send(key.first, link::ChannelOpen{key.second, request});
+    link_.send(key.first, link::ChannelOpen{.channel = key.second, .log = request, .exec = {}});
   });
   return stream;
 }
@@ -35,7 +34,10 @@ void PodLogs::said(const HostId& host, const link::AgentMessage& message) {
     const auto found = channels_.find({host, data->channel});
     if (found == channels_.end()) return;
     found->second.owed += static_cast<std::int64_t>(data->bytes.size());
-    if (found->second.stream->write(data->bytes)) credit(found->first);
+    if (found->second.stream->write(data->bytes))
+      credit(found->first);
+    else
+      credit_later(found->first);
   } else if (const auto* close = std::get_if<link::ChannelClose>(&message)) {
     const auto found = channels_.find({host, close->channel});
     if (found == channels_.end()) return;
@@ -51,6 +53,21 @@ void PodLogs::lost(const HostId& host) {
     it = channels_.erase(it);
     stream->abort();
   }
+}
+
+// The reader is behind: the agent hears of it by silence, until there is room.
+void PodLogs::credit_later(const Key& key) {
+  auto& channel = channels_.at(key);
+  if (channel.room_asked) return;
+  channel.room_asked = true;
+  auto& runtime = core_.runtime();
+  auto ask = alive_.guard([this, key] {
+    const auto found = channels_.find(key);
+    if (found == channels_.end()) return;
+    found->second.room_asked = false;
+    credit(key);
+  });
+  channel.stream->on_room([&runtime, ask = std::move(ask)]() mutable { runtime.post(ask); });
 }
 
 void PodLogs::credit(const Key& key) {

@@ -28,8 +28,10 @@ class PodLogs {
   struct Channel {
     std::shared_ptr<http::Stream> stream;
     std::int64_t owed = 0;  // bytes taken over but not credited again
+    bool room_asked = false;
   };
   void credit(const Key& key);
+  void credit_later(const Key& key);
   void reader_gone(const Key& key);
 
   Core& core_;

@@ -116,6 +116,11 @@ Result<Response> logs(PodService& pods, const Request& request) {
     wanted.since = parse_rfc3339(*since);
     if (!wanted.since) return invalid("since", Detail::time);
   }
+  if (const auto which = request.query.get("stream")) {
+    if (*which != "stdout" && *which != "stderr") return invalid("stream", "stdout or stderr; both without it");
+    wanted.standard_output = *which == "stdout";
+    wanted.standard_error = *which == "stderr";
+  }
   auto stream = TRY(pods.logs(request.caller, id_of(request), std::move(wanted)));
   return http::stream_response("text/plain; charset=utf-8", std::move(stream));
 }
@@ -295,7 +300,8 @@ std::vector<Route> pod_routes(PodService& pods, HostService& hosts, Events& even
                       {"follow", "go on as it is written", "true"},
                       {"tail", "only the last lines", "100"},
                       {"since", "only after this time", "2026-01-31T12:00:00Z"},
-                      {"timestamps", "begin every line with its time", "true"}},
+                      {"timestamps", "begin every line with its time", "true"},
+                      {"stream", "only stdout, or only stderr", "stderr"}},
             .answer_type = "text/plain",
             .errors = {Reason::pod_not_found, Reason::pod_has_no_logs, Reason::pod_host_unreachable,
                        Reason::invalid_field},

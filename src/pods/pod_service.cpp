@@ -1,5 +1,6 @@
 #include "pods/pod_service.hpp"
 
+#include <boost/json/parse.hpp>
 #include <cmath>
 #include <set>
 
@@ -63,7 +64,8 @@ PodService::PodService(Core& core, Events& events, HostService& hosts, QuotaServ
       link_(link),
       config_(std::move(config)),
       store_(core.db()),
-      logs_(core, link) {
+      logs_(core, link),
+      exec_(core, link) {
   hosts_.set_listener(*this);
   QuotaUses uses;
   uses.in_workspace = [this](const WorkspaceId& workspace, const MachineTypeId& type) {
@@ -587,6 +589,39 @@ Result<std::shared_ptr<http::Stream>> PodService::logs(const Caller& caller, con
   return logs_.open(*pod.host, std::move(request));
 }
 
+Result<std::shared_ptr<http::WebSocket>> PodService::exec(const Caller& caller, const PodId& id,
+                                                          link::ExecRequest request, bool counts, Language language) {
+  const auto pod = TRY(mine(caller, id));
+  const auto wish = wish_from_text(pod.wish);
+  auto name = request.container;
+  if (!name.empty() && std::none_of(wish.containers.begin(), wish.containers.end(),
+                                    [&](const auto& container) { return container.name == name; }))
+    return invalid("container", "the pod has no container \"" + name + "\"");
+  const auto refused = [&](std::optional<Reason> reason, const Args& args) {
+    std::string why;
+    if (reason) why = ": " + sentence(*reason, args, language);
+    if (const auto fix = reason ? way_out(*reason, args, language) : ""; !fix.empty()) why += "; " + fix;
+    return fail(Reason::pod_not_running,
+                {{"pod", id.str()}, {"state", std::string(enum_text(pod.state))}, {"why", why}});
+  };
+  if (pod.state != PodState::running || !pod.host) {
+    Args args;
+    const auto stored = boost::json::parse(pod.reason_args.empty() ? "{}" : pod.reason_args);
+    for (const auto& [key, value] : stored.as_object()) args.emplace_back(key, value.as_string());
+    return refused(reason_from_text(pod.reason), args);
+  }
+  // It is wanted to run, but its container has just ended and waits to be started again: say why.
+  if (const auto live = live_.find(id); live != live_.end() && !request.resume) {
+    const auto& facts = live->second.facts;
+    if (name.empty() && !facts.containers.empty()) name = facts.containers.front().name;
+    for (const auto& container : facts.containers)
+      if (container.name == name && !container.running) return refused(facts.reason, facts.args);
+  }
+  request.pod = id;
+  if (request.session.empty()) request.session = core_.random().letters_and_digits(32);
+  return exec_.open(*pod.host, std::move(request), counts, language);
+}
+
 // ---- what agents say ----
 
 void PodService::host_reported(const HostId& host, const link::Report& report) {
@@ -780,9 +815,13 @@ void PodService::give_up_stuck() {
   }
 }
 
-void PodService::channel_said(const HostId& host, const link::AgentMessage& message) { logs_.said(host, message); }
+void PodService::channel_said(const HostId& host, const link::AgentMessage& message) {
+  logs_.said(host, message);
+  exec_.said(host, message);
+}
 void PodService::channels_lost(const HostId& host) {
   logs_.lost(host);
+  exec_.lost(host);
   settled_.forget(host);  // it may come back from another address
 }
 

@@ -13,6 +13,7 @@
 #include "edge/routes.hpp"
 #include "events/events.hpp"
 #include "fleet/host_service.hpp"
+#include "pods/pod_exec.hpp"
 #include "pods/pod_input.hpp"
 #include "pods/pod_logs.hpp"
 #include "pods/pod_store.hpp"
@@ -126,6 +127,11 @@ class PodService final : public HostListener {
 
   Result<std::shared_ptr<http::Stream>> logs(const Caller& caller, const PodId& id, link::LogRequest request);
 
+  // A program in one of its containers; `request` says which, or which session to resume. `counts` as in PodExec.
+  // Refusals: pod_not_found, pod_not_running (with why), pod_host_unreachable, invalid_field.
+  Result<std::shared_ptr<http::WebSocket>> exec(const Caller& caller, const PodId& id, link::ExecRequest request,
+                                                bool counts, Language language);
+
   void host_reported(const HostId& host, const link::Report& report) override;
   void host_offline(const HostId& host) override;
   void host_retired(const HostId& host) override;
@@ -171,6 +177,7 @@ class PodService final : public HostListener {
   PodConfig config_;
   PodStore store_;
   PodLogs logs_;
+  PodExec exec_;
   struct Live {
     link::PodFacts facts;
     Duration progress_at{};  // uptime when something last moved

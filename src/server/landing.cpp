@@ -55,6 +55,8 @@ std::vector<http::Route> landing_routes() {
     if (asset.name == "index.html") {
       out.push_back(route("/", asset, "The pods in a browser"));
       out.push_back(route("/login", asset, "Log in with a link that works once"));
+    } else if (asset.name == "terminal.html") {
+      out.push_back(route("/pods/{id}/terminal", asset, "A terminal in a pod, in a browser"));
     } else {
       out.push_back(route("/assets/" + std::string(asset.name), asset, "A file of the page"));
     }

@@ -28,6 +28,7 @@
 #include "link/grpc_server.hpp"
 #include "monitoring/metrics_routes.hpp"
 #include "monitoring/metrics_service.hpp"
+#include "pods/pod_exec_routes.hpp"
 #include "pods/pod_routes.hpp"
 #include "pods/pod_service.hpp"
 #include "quotas/quota_routes.hpp"
@@ -285,6 +286,7 @@ class Server {
     router_.add(metrics_routes(monitoring_, pods_, hosts_));
     router_.add(
         system_routes({router_, metrics_, [this] { return !closing_; }, [this] { return monitoring_.prometheus(); }}));
+    router_.add(pod_exec_routes(pods_));
     router_.add(landing_routes());
     router_.add(help_routes());
   }

@@ -14,6 +14,7 @@
 #include "fleet/gpu_routes.hpp"
 #include "fleet/host_routes.hpp"
 #include "monitoring/metrics_routes.hpp"
+#include "pods/pod_exec_routes.hpp"
 #include "pods/pod_routes.hpp"
 #include "quotas/quota_routes.hpp"
 
@@ -107,6 +108,7 @@ struct World::Server {
         router(core, [this](const http::Request& request) { return accounts.authenticate(request); }) {
     router.add(pod_routes(pods, hosts, events, json::UnknownKeys::refuse));
     router.add(quota_routes(quotas, json::UnknownKeys::refuse));
+    router.add(pod_exec_routes(pods));
     router.add(host_routes(hosts, json::UnknownKeys::refuse, "http://sim", "CA", {"sim:1"}));
     router.add(gpu_routes(hosts));
     router.add(account_routes(accounts));
@@ -384,15 +386,29 @@ void World::heal() {
 
 http::Response World::call(http::Method method, const std::string& target, const std::string& body,
                            const std::string& key) {
-  if (!server_) return {.status = 0};
   http::Request request;
   request.method = method;
+  if (!body.empty()) request.headers.set("Content-Type", "application/json");
+  request.body = body;
+  return send(std::move(request), target, key);
+}
+
+http::Response World::open(const std::string& target, const std::string& protocol, const std::string& key) {
+  http::Request request;
+  request.headers.set("Connection", "Upgrade");
+  request.headers.set("Upgrade", "websocket");
+  request.headers.set("Sec-WebSocket-Version", "13");
+  request.headers.set("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==");
+  request.headers.set("Sec-WebSocket-Protocol", protocol);
+  return send(std::move(request), target, key);
+}
+
+http::Response World::send(http::Request request, const std::string& target, const std::string& key) {
+  if (!server_) return {.status = 0};
   const auto question = target.find('?');
   request.path = target.substr(0, question);
   if (question != std::string::npos) request.query = http::Query::parse(target.substr(question + 1)).value();
   request.headers.set("Authorization", "Bearer " + (key.empty() ? admin_key_ : key));
-  if (!body.empty()) request.headers.set("Content-Type", "application/json");
-  request.body = body;
   request.remote_address = "127.0.0.1";
   auto answer = std::make_shared<std::optional<http::Response>>();
   auto& server = *server_;
@@ -519,8 +535,9 @@ void World::check() {
     if (row->state == PodState::deleting) {
       // One that was stopped before holds none; one whose containers still run holds them all.
       const bool runs = std::any_of(running.begin(), running.end(), [&](const auto& at) { return at.first == pod; });
-      if (runs && !row->zero_gpu)
+      if (runs && !row->zero_gpu) {
         EXPECT_EQ(held, wish.gpu_count) << where << "pod " << pod << " is being deleted, still runs, and has lost GPUs";
+      }
       continue;
     }
     EXPECT_EQ(held, holds_shares(row->state) && !row->zero_gpu ? wish.gpu_count : 0)

@@ -55,6 +55,8 @@ class World {
   // is down. The world goes on only as long as the answer takes.
   http::Response call(http::Method method, const std::string& target, const std::string& body = {},
                       const std::string& key = {});
+  // The same, as a client that asks for a WebSocket; then the test is the connection (Response::web_socket).
+  http::Response open(const std::string& target, const std::string& protocol, const std::string& key = {});
   std::string new_key(Scope scope);  // of the administrator's workspace
   // A key of another person in a workspace of their own.
   std::string stranger_key();
@@ -93,6 +95,7 @@ class World {
   void in_task(std::function<void()> work);  // as a task of the server, done when this returns
 
  private:
+  http::Response send(http::Request request, const std::string& target, const std::string& key);
   struct Server;
   struct Machine;
   class ServerEnd;
