@@ -630,7 +630,6 @@ void Agent::Impl::ask_engine_info() {
     facts.container_disk_limit = info->container_disk_limit;
     if (facts == facts_) return;
     facts_ = std::move(facts);
-    keep_gpus();  // the containers may have been seen before the GPUs were
     say_hello();
   }));
 }
@@ -1445,6 +1444,7 @@ void Agent::Impl::read_host(bool list_gpus) {
     const bool first = !std::exchange(facts_known_, true);
     if (!first && facts == facts_) return;
     facts_ = std::move(facts);
+    keep_gpus();  // the containers may have been seen before the GPUs were
     say_hello();
     changed();
     for (const auto& [id, pod] : pods_)

@@ -290,7 +290,8 @@ class Session {
       out.fix = text("fix");
       // The host's engine or connection: the session may come back.
       if (out.code == reason_text(Reason::engine_unreachable) && !session_.empty()) return;
-      out.exit = out.code == reason_text(Reason::exec_session_gone) ? exit_not_found : exit_refused;
+      const auto reason = reason_from_text(out.code);
+      out.exit = reason ? exit_of(*reason) : exit_failed;
       over_ = out;
     }
   }

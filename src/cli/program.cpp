@@ -259,15 +259,13 @@ class Program {
     const auto of_server = [&](CLI::App* command) {
       command->add_option("file", backup.file, h(Word::help_backup_file))->required();
       command->add_option("--data", backup.data, h(Word::help_backup_data));
-      command->add_option("--config", backup.config, h(Word::help_config))
-          ->envname("GYRE_CONFIG");
+      command->add_option("--config", backup.config, h(Word::help_config))->envname("GYRE_CONFIG");
     };
     auto* backup_app = app_.add_subcommand("backup", h(Word::help_backup));
     of_server(backup_app);
     backup_app->add_flag("--metrics", backup.metrics, h(Word::help_backup_metrics));
     when(backup_app, [this] { return backup_command(terminal_, parsed_.backup, environment_); });
-    auto* restore_app =
-        app_.add_subcommand("restore", h(Word::help_restore));
+    auto* restore_app = app_.add_subcommand("restore", h(Word::help_restore));
     of_server(restore_app);
     restore_app->add_flag("--replace", backup.replace, h(Word::help_restore_replace));
     when(restore_app, [this] { return restore_command(terminal_, parsed_.backup, environment_); });
@@ -360,8 +358,7 @@ class Program {
     add_pod(logs);
     logs->add_option("-c,--container", parsed_.logs.container, h(Word::help_container));
     logs->add_flag("-f,--follow", parsed_.logs.follow, h(Word::help_follow));
-    logs->add_option("--stream", parsed_.logs.stream, h(Word::help_stream))
-        ->check(CLI::IsMember({"stdout", "stderr"}));
+    logs->add_option("--stream", parsed_.logs.stream, h(Word::help_stream))->check(CLI::IsMember({"stdout", "stderr"}));
     logs->add_flag("-t,--timestamps", parsed_.logs.timestamps, h(Word::help_timestamps));
     logs->add_option("--tail", parsed_.logs.tail, h(Word::help_tail))->check(CLI::NonNegativeNumber);
     logs->add_option("--since", parsed_.since, h(Word::help_since));
@@ -578,8 +575,7 @@ class Program {
         ->check(CLI::Range(1, 65535))
         ->allow_extra_args(false)
         ->envname("GYRE_AGENT_HOST_PORT");
-    run->add_option("--connect", parsed_.agent.servers, h(Word::help_connect))
-        ->allow_extra_args(false);
+    run->add_option("--connect", parsed_.agent.servers, h(Word::help_connect))->allow_extra_args(false);
     when(run, [this] { return agent_run(terminal_, parsed_.agent, environment_); });
 
     auto* server = app_.add_subcommand("server", h(Word::help_server_command));

@@ -18,8 +18,8 @@
 #include "http/request_parser.hpp"
 #include "http/server.hpp"
 #include "http/trusted_proxies.hpp"
-#include "http/wire.hpp"
 #include "http/web_socket_session.hpp"
+#include "http/wire.hpp"
 
 namespace gyre::http {
 

@@ -95,7 +95,8 @@ bj::array parameters(const Route& route) {
 std::vector<Reason> errors_of(const Route& route) {
   std::vector<Reason> out = route.errors;
   const auto also = [&](std::initializer_list<Reason> more) { out.insert(out.end(), more); };
-  also({Reason::bad_request, Reason::too_many_requests, Reason::overloaded, Reason::internal_error, Reason::shutting_down});
+  also({Reason::bad_request, Reason::too_many_requests, Reason::overloaded, Reason::internal_error,
+        Reason::shutting_down});
   if (!route.body.empty())
     also({Reason::invalid_json, Reason::invalid_field, Reason::unknown_field, Reason::missing_field,
           Reason::unsupported_media_type, Reason::body_too_large});

@@ -167,8 +167,8 @@ struct ExecSeen {
   bool operator==(const ExecSeen&) const = default;
 };
 
-using ServerMessage =
-    std::variant<PodOrder, ForgetPod, RetireHost, ChannelOpen, ChannelCredit, ChannelClose, MetricsTaken, TunnelOpen, ExecInput, ExecResize, ExecSeen>;
+using ServerMessage = std::variant<PodOrder, ForgetPod, RetireHost, ChannelOpen, ChannelCredit, ChannelClose,
+                                   MetricsTaken, TunnelOpen, ExecInput, ExecResize, ExecSeen>;
 
 // ---- agent to server ----
 
@@ -339,7 +339,6 @@ struct ExecOutput {
   bool operator==(const ExecOutput&) const = default;
 };
 
-using AgentMessage =
-    std::variant<Hello, Report, ChannelData, ChannelClose, Metrics, ExecState, ExecOutput>;
+using AgentMessage = std::variant<Hello, Report, ChannelData, ChannelClose, Metrics, ExecState, ExecOutput>;
 
 }  // namespace gyre::link

@@ -17,8 +17,8 @@
 #include "pods/pod_input.hpp"
 #include "pods/pod_logs.hpp"
 #include "pods/pod_store.hpp"
-#include "pods/settled_reports.hpp"
 #include "pods/pod_wish.hpp"
+#include "pods/settled_reports.hpp"
 #include "quotas/quota_service.hpp"
 #include "scheduler/placement.hpp"
 
@@ -147,7 +147,7 @@ class PodService final : public HostListener {
   void give_up_stuck();
   void tell_ways(const Pod& pod);
   void order(Pod& pod);  // a new generation; sends after the commit
-  void save(Pod& pod);    // the one way a row changes
+  void save(Pod& pod);   // the one way a row changes
   void send_order(const Pod& pod, const HostId& host);
   void send_forget(const HostId& host, const PodId& pod, std::int64_t generation);
   link::PodOrder make_order(const Pod& pod, const HostId& host) const;

@@ -485,14 +485,14 @@ class Server {
   }
 
   void watch_everything() {
-    const auto count = [this](const char* how, std::uint64_t http::Admission::Counters::*member) {
-      metrics_.gauge("gyre_requests_admission", "Requests so far: let in, told to wait (429), turned away (503).",
-                     {{"how", how}}, [this, member] { return static_cast<double>(admission_.counters().*member); });
-    };
-    count("admitted", &http::Admission::Counters::admitted);
-    count("told_to_wait", &http::Admission::Counters::told_to_wait);
-    count("shed", &http::Admission::Counters::shed);
     watch(metrics_, core_);
+    using Admitted = http::Admission::Counters;
+    for (const auto& [how, member] : {std::pair{"admitted", &Admitted::admitted},
+                                      {"told_to_wait", &Admitted::told_to_wait},
+                                      {"shed", &Admitted::shed}})
+      metrics_.gauge("gyre_requests_admission", "Requests so far: let in, told to wait (429), turned away (503).",
+                     {{"how", how}},
+                     [this, member = member] { return static_cast<double>(admission_.counters().*member); });
     watch_process(metrics_);
     metrics_.gauge("gyre_agents_connected", "Agents whose stream is open.", {},
                    [this] { return static_cast<double>(link_.counters().connected); });
