@@ -1,6 +1,7 @@
 #include "agent/log_channels.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace gyre::agent {
 
@@ -104,13 +105,21 @@ void LogChannels::on_chunk(std::uint64_t id, std::uint64_t stream, std::string_v
   channel.backlog += bytes;
   if (channel.backlog.size() > backlog_bytes_max + static_cast<std::size_t>(std::max<std::int64_t>(channel.credit, 0)))
     return end(id, Error{Reason::log_reader_too_slow, {}, {}});
-  flush(id);
+  if (channel.backlog.size() >= data_bytes_max) return flush(id);
+  if (std::exchange(channel.gathering, true)) return;
+  runtime_.after(gather, alive_.guard([this, id] {
+    const auto found_again = channels_.find(id);
+    if (found_again == channels_.end()) return;
+    found_again->second.gathering = false;
+    flush(id);
+  }));
 }
 
 void LogChannels::on_end(std::uint64_t id, std::uint64_t stream, const Result<void>& result) {
   const auto found = channels_.find(id);
   if (found == channels_.end() || found->second.stream != stream) return;
   auto& channel = found->second;
+  if (!channel.backlog.empty()) flush(id);  // what was gathered, before the end
   channel.streaming = false;
   // A container that was removed under the stream is its proper end; an engine that went away is not.
   if (!result && result.error().reason != Reason::container_not_found) return end(id, result.error());

@@ -20,7 +20,8 @@ namespace gyre::agent {
 class LogChannels {
  public:
   static constexpr std::size_t channels_max = 64;
-  static constexpr std::size_t data_bytes_max = 64 * 1024;   // one ChannelData
+  static constexpr std::size_t data_bytes_max = 64 * 1024;  // one ChannelData
+  static constexpr Duration gather{20};  // lines that come together are sent together: a message costs more than a line
   static constexpr std::size_t backlog_bytes_max = 1 << 20;  // what an engine may still hand over after pause()
 
   // Where a request leads now.
@@ -52,7 +53,7 @@ class LogChannels {
     std::uint64_t stream = 0;        // counts subscriptions; callbacks of an older one are not heard
     std::string container_id;        // of the last subscription
     std::optional<Time> started_at;  // ... and which of its lives it showed
-    bool streaming = false, paused = false;
+    bool streaming = false, paused = false, gathering = false;
     std::string backlog;
     std::int64_t credit = link::channel_window_bytes;
   };

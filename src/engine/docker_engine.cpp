@@ -1082,8 +1082,16 @@ class DockerEngine final : public Engine {
       co_return fail(refused(reply));
     }
     LogFrames frames;
-    const auto on_piece = [&channel](Output output, std::string_view piece) {
-      channel->deliver(LogPiece{output, std::string(piece)}, piece.size());
+    // The engine frames every line; what was read together goes on together, or a million lines are a million tasks.
+    LogPiece together;
+    const auto pass_on = [&channel, &together] {
+      const auto size = together.bytes.size();
+      if (size > 0) channel->deliver(LogPiece{together.output, std::exchange(together.bytes, {})}, size);
+    };
+    const auto on_piece = [&together, &pass_on](Output output, std::string_view piece) {
+      if (output != together.output) pass_on();
+      together.output = output;
+      together.bytes += piece;
     };
     for (;;) {
       co_await channel->wait_for_room();
@@ -1094,6 +1102,7 @@ class DockerEngine final : public Engine {
         reply.body = "its log is not what the API says";
         co_return fail(refused(reply));
       }
+      pass_on();
     }
     co_return Result<void>();
   }
