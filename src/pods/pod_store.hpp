@@ -21,6 +21,11 @@ class PodStore {
   int count(const WorkspaceId& workspace) const;  // all but those deleted
   std::int64_t next_queue_order() const;
 
+  // What it was made with, so that nothing in use is deleted. Empty ids: nothing.
+  void set_uses(const PodId& pod, const std::string& template_id, const std::string& registry_auth_id);
+  enum class Uses { template_id, registry_auth_id };
+  std::optional<PodId> user_of(Uses kind, const WorkspaceId& workspace, const std::string& thing) const;  // any one
+
  private:
   db::Connection& db_;
 };

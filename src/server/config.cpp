@@ -183,6 +183,17 @@ Problem set_unknown_fields(Config& config, const Values& values) {
 }
 Values get_unknown_fields(const Config& config) { return {std::string(enum_text(config.unknown_fields))}; }
 
+template <bool Config::*Member>
+Problem set_flag(Config& config, const Values& values) {
+  if (values.front() != "true" && values.front() != "false") return "expected true or false";
+  config.*Member = values.front() == "true";
+  return {};
+}
+template <bool Config::*Member>
+Values get_flag(const Config& config) {
+  return {config.*Member ? "true" : "false"};
+}
+
 Problem set_data_dir(Config& config, const Values& values) {
   if (values.front().empty()) return "expected a path";
   config.data_dir = std::filesystem::absolute(values.front()).lexically_normal().string();
@@ -329,6 +340,11 @@ const Key table[] = {
      .description = "How long events are kept for GET /v1/events and the history of pods.",
      .set = set_duration<&Config::events_kept, hour, 3650 * day>,
      .get = get_duration<&Config::events_kept>},
+    {.name = "catalog.simulated_stock",
+     .type = "true or false",
+     .description = "Whether simulated GPUs count as stock in the catalogue, as on a machine to try things out.",
+     .set = set_flag<&Config::simulated_stock>,
+     .get = get_flag<&Config::simulated_stock>},
 };
 
 const Key* find_key(std::string_view name) {

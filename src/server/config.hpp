@@ -36,6 +36,7 @@ struct Config {
   std::vector<std::string> trusted_proxies;  // addresses or networks ("10.0.0.0/8")
   UnknownFields unknown_fields = UnknownFields::refuse;
   Duration events_kept{std::chrono::days(30)};
+  bool simulated_stock = false;
 
   // What is left open above, filled in.
   std::string database_url() const;

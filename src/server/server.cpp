@@ -26,6 +26,7 @@
 #include "link/grpc_server.hpp"
 #include "pods/pod_routes.hpp"
 #include "pods/pod_service.hpp"
+#include "resources/resources.hpp"
 #include "runtime/asio_runtime.hpp"
 #include "runtime/metrics.hpp"
 #include "runtime/os_random.hpp"
@@ -161,6 +162,7 @@ class Server {
         feed_(core_, events_, EventFeedSettings{.kept_for = config_.events_kept}),
         link_(core_, authority_, link_config(), admission()),
         hosts_(core_, events_, link_, fleet_config()),
+        resources_(core_, resources_config()),
         pods_(core_, events_, hosts_, link_, pod_config()),
         router_(core_, [this](const http::Request& request) { return accounts_.authenticate(request); }) {
     hosts_.set_listener(pods_);
@@ -240,6 +242,7 @@ class Server {
     router_.add(event_routes(feed_));
     router_.add(host_routes(hosts_, unknown, public_url(), authority_.certificate_pem(), agents_addresses_));
     router_.add(pod_routes(pods_, hosts_, events_, unknown));
+    router_.add(resources_.routes(unknown));
     router_.add(system_routes({router_, metrics_, [this] { return !closing_; }}));
     router_.add(landing_routes());
   }
@@ -376,6 +379,15 @@ class Server {
     out.revoke_keys = [this](const PodId& pod) { accounts_.revoke_pod_keys(pod); };
     out.seal = [this](const std::string& plain) { return seal(key_, runtime_.random().bytes(24), plain); };
     out.unseal = [this](const std::string& sealed) { return unseal(key_, sealed).value_or(""); };
+    out.sources = resources_.sources();
+    return out;
+  }
+
+  ResourcesConfig resources_config() {
+    ResourcesConfig out;
+    out.seal = [this](const std::string& plain) { return seal(key_, runtime_.random().bytes(24), plain); };
+    out.unseal = [this](const std::string& sealed) { return unseal(key_, sealed).value_or(""); };
+    out.catalog.simulated_stock = config_.simulated_stock;
     return out;
   }
 
@@ -407,6 +419,7 @@ class Server {
   EventFeed feed_;
   link::GrpcServer link_;
   HostService hosts_;
+  Resources resources_;
   PodService pods_;
   http::Router router_;
   std::unique_ptr<http::Server> http_;

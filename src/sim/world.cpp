@@ -10,6 +10,7 @@
 #include "events/event_routes.hpp"
 #include "fleet/host_routes.hpp"
 #include "pods/pod_routes.hpp"
+#include "resources/resources.hpp"
 
 namespace gyre::sim {
 namespace {
@@ -91,9 +92,11 @@ struct World::Server {
         link(in),
         hosts(core, events, link, fleet_config()),
         accounts(core, {.password_cost = {.passes = 1, .memory_bytes = 8192}}),
+        resources(core, resources_config()),
         pods(core, events, hosts, link, pod_config()),
         router(core, [this](const http::Request& request) { return accounts.authenticate(request); }) {
     router.add(pod_routes(pods, hosts, events, json::UnknownKeys::refuse));
+    router.add(resources.routes(json::UnknownKeys::refuse));
     router.add(host_routes(hosts, json::UnknownKeys::refuse, "http://sim", "CA", {"sim:1"}));
     router.add(account_routes(accounts));
     router.add(event_routes(feed));
@@ -115,6 +118,13 @@ struct World::Server {
     config.revoke_keys = [this](const PodId& pod) { accounts.revoke_pod_keys(pod); };
     config.seal = [this](const std::string& plain) { return seal(installation_key, core.random().bytes(24), plain); };
     config.unseal = [](const std::string& sealed) { return unseal(installation_key, sealed).value(); };
+    config.sources = resources.sources();
+    return config;
+  }
+  ResourcesConfig resources_config() {
+    ResourcesConfig config;
+    config.seal = [this](const std::string& plain) { return seal(installation_key, core.random().bytes(24), plain); };
+    config.unseal = [](const std::string& sealed) { return unseal(installation_key, sealed).value(); };
     return config;
   }
 
@@ -125,6 +135,7 @@ struct World::Server {
   ServerEnd link;
   HostService hosts;
   AccountService accounts;
+  Resources resources;
   PodService pods;
   http::Router router;
   Alive alive;
