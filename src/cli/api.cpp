@@ -8,9 +8,10 @@ namespace {
 Exit exit_of(int status, std::string_view code) {
   if (status == 404) return exit_not_found;
   if (status >= 400 && status < 500) return exit_refused;
-  if (code == "shutting_down" || code == "unavailable" || code.empty()) {
+  const bool another_may_answer = code == "standing_by" || code == "no_leader" || code == "deposed";
+  if (code == "shutting_down" || code == "unavailable" || another_may_answer || code.empty()) {
     if (status == 502 || status == 503 || status == 504)
-      return exit_unreachable;  // a proxy, or a server on its way out
+      return exit_unreachable;  // a proxy, or a server on its way out or not yet in charge
   } else if (status == 503) {
     return exit_refused;  // out of capacity, engine unreachable: the server lives and says no
   }

@@ -358,6 +358,7 @@ TEST(Failures, StatusesBecomeExitCodes) {
   EXPECT_EQ(exit(403, R"({"code":"permission_denied","detail":"no"})"), exit_refused);
   EXPECT_EQ(exit(409, "{}"), exit_refused);
   EXPECT_EQ(exit(503, R"({"code":"shutting_down","detail":"x"})"), exit_unreachable);
+  EXPECT_EQ(exit(503, R"({"code":"standing_by","detail":"x"})"), exit_unreachable);
   EXPECT_EQ(exit(503, R"({"code":"engine_unreachable","detail":"x"})"), exit_refused);
   EXPECT_EQ(exit(502, "<html>"), exit_unreachable);
   EXPECT_EQ(exit(500, R"({"code":"internal_error","detail":"x"})"), exit_failed);

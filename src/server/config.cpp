@@ -261,8 +261,10 @@ const Key table[] = {
     {.name = "agents.advertise",
      .type = addresses_type,
      .list = true,
-     .description = "Addresses that agents are told to connect to, and that this server's agent certificate names. "
-                    "Made from public_url and agents.listen when empty.",
+     .description =
+         "Addresses that agents are told to connect to, and that this server's agent certificate names; with several "
+         "servers on one PostgreSQL, those of all. "
+         "Made from public_url and agents.listen when empty.",
      .set = set_addresses<&Config::agents_advertise>,
      .get = get_list<&Config::agents_advertise>},
     {.name = "limits.body_bytes",

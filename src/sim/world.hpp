@@ -64,6 +64,11 @@ class World {
   void set_link_faults(LinkFaults faults) { faults_ = faults; }
   void crash_server();  // and start it again with restart_server
   void restart_server();
+  // Another server takes the lead from one that was stopped in its tracks. For `goes_on` the old one is awake again and
+  // has not looked up: its timers run, it holds the agents it had, and it answers whoever asks it.
+  void depose_server(Duration goes_on);
+  bool has_deposed_server() const { return deposed_ != nullptr; }
+  http::Response call_deposed(http::Method method, const std::string& target, const std::string& body = {});
   bool server_is_up() const { return server_ != nullptr; }
   void crash_agent(const HostId& host);
   void restart_agent(const HostId& host);
@@ -89,6 +94,7 @@ class World {
  private:
   struct Server;
   struct Machine;
+  class Session;
   class ServerEnd;
   class AgentEnd;
   void deliver(std::function<void()> arrive);  // over the hostile link
@@ -96,11 +102,14 @@ class World {
   void disconnect(Machine& machine);
   void start_agent(Machine& machine);
   Machine& machine(const HostId& host) const;
+  http::Response call_at(Server& server, http::Method method, const std::string& target, const std::string& body,
+                         const std::string& key);
 
   std::uint64_t seed_;
   LinkFaults faults_;
   std::unique_ptr<db::Connection> db_;
-  std::unique_ptr<Server> server_;
+  std::shared_ptr<Server> server_;
+  std::shared_ptr<Server> deposed_;  // one that does not know it yet
   std::vector<std::unique_ptr<Machine>> machines_;
   std::string admin_key_;
   std::size_t checked_runs_ = 0;
