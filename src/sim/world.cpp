@@ -67,6 +67,7 @@ class World::ServerEnd final : public link::AgentLink {
   explicit ServerEnd(World& world) : world_(world) {}
 
   void send(const HostId& host, link::ServerMessage message) override {
+    if (world_.overhear) world_.overhear(host, message);
     auto& to = world_.machine(host);
     if (to.connection == 0) return;
     world_.deliver([&to, connection = to.connection, message = std::move(message)] {
