@@ -9,7 +9,7 @@ import urllib.parse
 
 import pytest
 
-from gyre import EXIT_FAILED, Gyre, eventually, image
+from gyre import EXIT_CONFLICT, Gyre, eventually, image
 
 
 def identity(docker, pod):
@@ -56,7 +56,7 @@ def test_a_restored_installation_has_its_state_and_its_containers_run_on(install
     with tarfile.open(file) as archive:
         assert archive.getnames()[0] == "manifest.json"
         assert {"secret.key", "authority/ca.key", "authority/ca.crt"} <= set(archive.getnames())
-    gyre.cli("backup", file, "--data", gyre.data, expect=EXIT_FAILED)
+    gyre.cli("backup", file, "--data", gyre.data, expect=EXIT_CONFLICT)
 
     # The world goes on: what the backup does not know.
     api.post(f"/v1/pods/{restarted['id']}/restart")
@@ -67,11 +67,11 @@ def test_a_restored_installation_has_its_state_and_its_containers_run_on(install
     before = {pod: identity(docker, api.pod(pod)) for pod in (kept["id"], restarted["id"], stopped["id"], later["id"])}
 
     # A running server is not overwritten.
-    refused = gyre.cli("restore", file, "--data", gyre.data, "--replace", "-o", "json", expect=EXIT_FAILED)
+    refused = gyre.cli("restore", file, "--data", gyre.data, "--replace", "-o", "json", expect=EXIT_CONFLICT)
     assert "data_dir_in_use" in refused.stdout + refused.stderr
     gyre.kill("server")
     # The agent goes on by itself; its certificate is what it had.
-    refused = gyre.cli("restore", file, "--data", gyre.data, "-o", "json", expect=EXIT_FAILED)
+    refused = gyre.cli("restore", file, "--data", gyre.data, "-o", "json", expect=EXIT_CONFLICT)
     assert "restore_would_replace" in refused.stdout + refused.stderr
     said = gyre.cli("restore", file, "--data", gyre.data, "--replace", "-o", "json").json()
     assert said["setAside"] and os.path.isdir(said["setAside"])
@@ -113,7 +113,7 @@ def test_a_damaged_or_newer_backup_changes_nothing(tmp_path, engine):
 
         def refused(content, code):
             (tmp_path / "bad").write_bytes(content)
-            done = gyre.cli("restore", tmp_path / "bad", "--data", target, "-o", "json", expect=EXIT_FAILED)
+            done = gyre.cli("restore", tmp_path / "bad", "--data", target, "-o", "json", expect=EXIT_CONFLICT)
             assert code in done.stdout + done.stderr
             assert not (target / "gyre.db").exists() and not (target / "secret.key").exists()
 
@@ -143,7 +143,7 @@ def test_a_damaged_or_newer_backup_changes_nothing(tmp_path, engine):
         assert (target / "gyre.db").exists() and (target / "gyre.yaml").exists()
         # In Korean, too.
         (tmp_path / "bad").write_bytes(b"x")
-        korean = gyre.cli("restore", tmp_path / "bad", "--data", tmp_path / "third", "--lang", "ko", expect=EXIT_FAILED)
+        korean = gyre.cli("restore", tmp_path / "bad", "--data", tmp_path / "third", "--lang", "ko", expect=EXIT_CONFLICT)
         assert "백업" in korean.stderr
     finally:
         gyre.clean()

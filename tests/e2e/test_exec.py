@@ -13,7 +13,7 @@ import time
 import fcntl
 
 import pytest
-from gyre import BINARY, EXIT_NOT_FOUND, EXIT_REFUSED, eventually, image
+from gyre import BINARY, EXIT_CONFLICT, EXIT_FORBIDDEN, EXIT_NOT_FOUND, eventually, image
 
 
 @pytest.fixture(scope="module")
@@ -107,13 +107,13 @@ def test_a_terminal_speaks_hangul_and_has_the_size_of_the_window(gyre, pod, term
 
 def test_who_may_not_is_told_why(gyre, pod):
     read = gyre.api.post("/v1/apikeys", {"name": "r", "scope": "READ"})["key"]
-    refused = gyre.cli("--api-key", read, "pod", "exec", pod, "--", "id", expect=EXIT_REFUSED)
+    refused = gyre.cli("--api-key", read, "pod", "exec", pod, "--", "id", expect=EXIT_FORBIDDEN)
     assert "READ_WRITE" in refused.stderr
     gyre.cli("pod", "exec", "nosuch", "--", "id", expect=EXIT_NOT_FOUND)
     stopped = gyre.api.run(image("hello"))["id"]
     gyre.api.post(f"/v1/pods/{stopped}/stop")
     gyre.api.until(stopped, "stopped")
-    said = gyre.cli("pod", "exec", stopped, "--", "id", expect=EXIT_REFUSED).stderr
+    said = gyre.cli("pod", "exec", stopped, "--", "id", expect=EXIT_CONFLICT).stderr
     assert "stopped" in said, said
 
 
