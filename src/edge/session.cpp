@@ -331,7 +331,15 @@ void Session::upstream_written(bool ok, std::size_t size) {
     pump_raw();
   else if (phase_ == Phase::busy)
     pump_request();
+  if (phase_ == Phase::busy && exchange_.answered && exchange_.answer.ended()) pump_answer();
   set_alarm();
+}
+
+// What is being written to the pod ends the request.
+bool Session::last_piece_is_out() const {
+  const auto of_head = exchange_.head.size() - exchange_.head_at;
+  return exchange_.request.ended() && !exchange_.deaf && of_head + up_pending_ <= write_max &&
+         (of_head == 0 || up_pending_ == 0);
 }
 
 // ---- from the pod ----
@@ -366,7 +374,12 @@ void Session::pump_answer() {
     if (answer.broken()) return upstream_lost();
   }
   if (!out_.empty() || down_pending_ > 0) return write_to_client();
-  if (answer.ended()) return end_exchange();
+  if (answer.ended()) {
+    // An answer may be here before it is known that the last piece of its request has left, through a tunnel above all.
+    // Until then neither connection can carry the next request: upstream_written goes on here.
+    if (up_->writing && last_piece_is_out() && !up_->ended && !up_->broken) return;
+    return end_exchange();
+  }
   if (up_->ended || up_->broken) return upstream_lost();
   up_->read();
 }

@@ -80,6 +80,7 @@ class Session final : public http::Member, public Upstream::User, public std::en
   void tunnel_arrived(std::uint64_t request, const Result<std::shared_ptr<link::Carry>>& carry);
   void let_go_of_upstream();
   void pump_request();
+  bool last_piece_is_out() const;
   void pump_answer();
   bool read_answer_head();
   void write_to_client();
