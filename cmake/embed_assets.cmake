@@ -1,13 +1,14 @@
-# cmake -DOUT=FILE -DDIR=FOLDER [-DMADE=FOLDER] -P embed_assets.cmake: the pages' files as C++ strings, by name. MADE
-# holds those that the build has made.
+# cmake -DOUT=FILE -DDIR=FOLDER -DHEADER=FILE -DTYPE=STRUCT -DFUNCTION=NAME [-DMADE=FOLDER] -P embed_assets.cmake: files
+# of pages as C++ strings, by name: FUNCTION of gyre::server returns them as TYPEs, both declared in HEADER. MADE holds
+# those that the build has made.
 file(GLOB files ${DIR}/*.html ${DIR}/*.css ${DIR}/*.js ${DIR}/*.svg)
 if(MADE)
   file(GLOB made ${MADE}/*.html ${MADE}/*.css ${MADE}/*.js)
   list(APPEND files ${made})
 endif()
 list(SORT files)
-set(text "// Made by cmake/embed_assets.cmake.\n#include \"server/landing.hpp\"\n\nnamespace gyre::server {\n\n")
-string(APPEND text "const std::vector<Asset>& assets() {\n  static const std::vector<Asset> all{\n")
+set(text "// Made by cmake/embed_assets.cmake.\n#include \"${HEADER}\"\n\nnamespace gyre::server {\n\n")
+string(APPEND text "const std::vector<${TYPE}>& ${FUNCTION}() {\n  static const std::vector<${TYPE}> all{\n")
 foreach(file ${files})
   get_filename_component(name ${file} NAME)
   file(READ ${file} content)
