@@ -13,7 +13,7 @@ struct Wire<Money> {
     // The shortest text of the number is what its sender wrote, for any amount with up to 15 digits.
     const auto text = value.is_string() ? std::string(value.as_string()) : plain(value);
     const auto money = Money::parse(text);
-    if (!money) return reader.wrong("expected dollars with at most six decimals, such as 0.44");
+    if (!money) return reader.wrong(Detail::dollars);
     out = *money;
     return true;
   }

@@ -183,6 +183,17 @@ Problem set_unknown_fields(Config& config, const Values& values) {
 }
 Values get_unknown_fields(const Config& config) { return {std::string(enum_text(config.unknown_fields))}; }
 
+template <bool Config::*Member>
+Problem set_flag(Config& config, const Values& values) {
+  if (values.front() != "true" && values.front() != "false") return "expected true or false";
+  config.*Member = values.front() == "true";
+  return {};
+}
+template <bool Config::*Member>
+Values get_flag(const Config& config) {
+  return {config.*Member ? "true" : "false"};
+}
+
 Problem set_data_dir(Config& config, const Values& values) {
   if (values.front().empty()) return "expected a path";
   config.data_dir = std::filesystem::absolute(values.front()).lexically_normal().string();
@@ -219,7 +230,7 @@ Problem set_trusted_proxies(Config& config, const Values& values) {
 
 constexpr std::string_view path_type = "path", addresses_type = "list of HOST:PORT", address_type = "HOST:PORT",
                            size_type = "size: bytes, KiB, MiB or GiB", count_type = "whole number",
-                           time_type = "time: ms, s, m, h or d";
+                           time_type = "time: ms, s, m, h or d", flag_type = "true or false";
 constexpr std::int64_t second = 1'000, hour = 3'600'000, day = 86'400'000;
 
 const Key table[] = {
@@ -414,6 +425,12 @@ const Key table[] = {
      .korean = "GET /v1/events와 파드의 이력에 쓰는 이벤트를 보관하는 기간.",
      .set = set_duration<&Config::events_kept, hour, 3650 * day>,
      .get = get_duration<&Config::events_kept>},
+    {.name = "catalog.simulated_stock",
+     .type = flag_type,
+     .description = "Whether simulated GPUs count as stock in the catalogue, as on a machine to try things out.",
+     .korean = "모의 GPU를 카탈로그의 재고로 셀지. 시험용 기기에서 쓰세요.",
+     .set = set_flag<&Config::simulated_stock>,
+     .get = get_flag<&Config::simulated_stock>},
 };
 
 const Key* find_key(std::string_view name) {
