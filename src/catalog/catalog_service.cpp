@@ -21,7 +21,8 @@ GpuType nameless(const HostGpu& gpu) {
 }
 
 Result<> check_text(const std::string& field, const std::string& text) {
-  if (text.empty() || text.size() > 100) return invalid(field, Detail::characters_between, {{"low", "1"}, {"high", "100"}});
+  if (text.empty() || text.size() > 100)
+    return invalid(field, Detail::characters_between, {{"low", "1"}, {"high", "100"}});
   for (const unsigned char c : text)
     if (c < 0x20 || c == 0x7f || c == '/') return invalid(field, Detail::plain_name);
   return {};
@@ -132,7 +133,8 @@ Result<GpuType> CatalogService::add_type(const GpuType& type) {
   return core_.transact([&]() -> Result<GpuType> {
     TRY(check_text("id", type.id));
     TRY(check_text("displayName", type.display_name));
-    if (type.memory_gb < 1 || type.memory_gb > 10'000) return invalid("memoryInGb", Detail::integer_between, {{"low", "1"}, {"high", "10000"}});
+    if (type.memory_gb < 1 || type.memory_gb > 10'000)
+      return invalid("memoryInGb", Detail::integer_between, {{"low", "1"}, {"high", "10000"}});
     if (type.pool) TRY(check_text("pool", *type.pool));
     if (known(type.id)) return fail(Reason::gpu_type_exists, {{"id", type.id}}, "id");
     auto made = type;

@@ -161,20 +161,20 @@ std::vector<Route> pod_routes(PodService& pods, HostService& hosts, Events& even
                                      Reason::pod_host_unreachable};
   const std::vector<Reason> of_restart{Reason::pod_not_found, Reason::pod_transition_refused, Reason::pod_locked,
                                        Reason::pod_host_unreachable, Reason::secret_missing};
-  const Route patch{.method = Method::patch,
-                    .path = "/v1/pods/{id}",
-                    .access = Access::writer,
-                    .summary = "Change a pod",
-                    .description =
-                        "Absent fields stay as they are. A running pod gets new containers when anything but name "
-                        "and locked changed.",
-                    .tag = tag,
-                    .body = json::schema<UpdatePod>(),
-                    .answer = one,
-                    .errors = {Reason::pod_not_found, Reason::invalid_field, Reason::stale_version, Reason::pod_locked,
-                               Reason::no_room_on_host, Reason::pod_host_unreachable, Reason::not_offered,
-                               Reason::secret_missing},
-                    .handler = update};
+  const Route patch{
+      .method = Method::patch,
+      .path = "/v1/pods/{id}",
+      .access = Access::writer,
+      .summary = "Change a pod",
+      .description =
+          "Absent fields stay as they are. A running pod gets new containers when anything but name "
+          "and locked changed.",
+      .tag = tag,
+      .body = json::schema<UpdatePod>(),
+      .answer = one,
+      .errors = {Reason::pod_not_found, Reason::invalid_field, Reason::stale_version, Reason::pod_locked,
+                 Reason::no_room_on_host, Reason::pod_host_unreachable, Reason::not_offered, Reason::secret_missing},
+      .handler = update};
   return {
       Route{.method = Method::post,
             .path = "/v1/pods",
@@ -245,26 +245,25 @@ std::vector<Route> pod_routes(PodService& pods, HostService& hosts, Events& even
               TRY(pods.remove(request.caller, id_of(request)));
               return Response{.status = 204};
             }},
-      Route{
-          .method = Method::post,
-          .path = "/v1/pods/{id}/start",
-          .access = Access::writer,
-          .summary = "Start a stopped pod",
-          .description = "A pod with a volume starts on the host where the volume is; when its GPUs are taken it may "
-                         "be started without "
-                         "(gpuCount=0) to reach its data.",
-          .tag = tag,
-          .pod_key = true,
-          .query = {{"gpuCount", "0: without its GPUs", "0"}},
-          .answer = one,
-          .errors = {Reason::pod_not_found, Reason::pod_transition_refused, Reason::gpu_taken, Reason::no_room_on_host,
-                     Reason::pod_host_unreachable, Reason::quota_missing, Reason::quota_used_up,
-                     Reason::secret_missing},
-          .handler = [&pods](const Request& request) -> Result<Response> {
-            const auto count = request.query.get("gpuCount");
-            if (count && *count != "0") return invalid("gpuCount", Detail::only_zero_gpus);
-            return shown(200, pods, TRY(pods.start(request.caller, id_of(request), count.has_value())), request);
-          }},
+      Route{.method = Method::post,
+            .path = "/v1/pods/{id}/start",
+            .access = Access::writer,
+            .summary = "Start a stopped pod",
+            .description = "A pod with a volume starts on the host where the volume is; when its GPUs are taken it may "
+                           "be started without "
+                           "(gpuCount=0) to reach its data.",
+            .tag = tag,
+            .pod_key = true,
+            .query = {{"gpuCount", "0: without its GPUs", "0"}},
+            .answer = one,
+            .errors = {Reason::pod_not_found, Reason::pod_transition_refused, Reason::gpu_taken,
+                       Reason::no_room_on_host, Reason::pod_host_unreachable, Reason::quota_missing,
+                       Reason::quota_used_up, Reason::secret_missing},
+            .handler = [&pods](const Request& request) -> Result<Response> {
+              const auto count = request.query.get("gpuCount");
+              if (count && *count != "0") return invalid("gpuCount", Detail::only_zero_gpus);
+              return shown(200, pods, TRY(pods.start(request.caller, id_of(request), count.has_value())), request);
+            }},
       Route{
           .method = Method::post,
           .path = "/v1/pods/{id}/stop",

@@ -352,7 +352,7 @@ Result<Pod> PodService::mine(const Caller& caller, const PodId& id) const {
 }
 
 Result<PodWish> PodService::wish_of(const Caller& caller, const CreatePod& input,
-                                      const std::optional<MachineType>& machine, const Seal& seal) const {
+                                    const std::optional<MachineType>& machine, const Seal& seal) const {
   auto body = input;
   if (input.templateId && !input.templateId->empty()) {
     if (!config_.sources.template_settings) return fail(Reason::not_offered, {{"what", "templateId"}}, "templateId");

@@ -95,16 +95,6 @@ Result<> check_mount(const std::string& path) {
   return {};
 }
 
-Result<> check_cuda(const std::string& version, const std::string& field) {
-  const auto dot = version.find('.');
-  const bool digits =
-      !version.empty() && version.size() <= 6 && version.find_first_not_of("0123456789.") == std::string::npos;
-  if (!digits || dot == 0 || dot == std::string::npos || dot + 1 == version.size() ||
-      version.find('.', dot + 1) != std::string::npos)
-    return invalid(field, Detail::cuda_version);
-  return {};
-}
-
 Result<link::RestartPolicy> restart_policy(const std::string& text) {
   if (const auto policy = enum_from_text<link::RestartPolicy>(text)) return *policy;
   return invalid("restartPolicy", Detail::one_of, {{"choices", enum_choices<link::RestartPolicy>()}});

@@ -44,7 +44,7 @@ struct PodWish {
   std::vector<std::string> cuda_allowed;
   std::string cloud_type = "SECURE";
   bool locked = false;
-  std::string machine_type;  // its name when the pod was made; empty for none
+  std::string machine_type;                   // its name when the pod was made; empty for none
   std::string template_id, registry_auth_id;  // empty: none
 };
 BOOST_DESCRIBE_STRUCT(PodWish, (),

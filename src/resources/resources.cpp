@@ -3,18 +3,23 @@
 #include "catalog/catalog_routes.hpp"
 #include "registry_auths/registry_auth_routes.hpp"
 #include "secrets/secret_routes.hpp"
+#include "serverless/endpoint_routes.hpp"
 #include "settings/settings_routes.hpp"
 #include "templates/template_routes.hpp"
+#include "volumes/network_volume_routes.hpp"
 
 namespace gyre {
 
 Resources::Resources(Core& core, const ResourcesConfig& config)
     : pods_(core.db()),
+      endpoint_store_(core.db()),
       registry_auths_(core, registry_auth_config(config)),
       secrets_(core, SecretConfig{config.seal, config.unseal}),
       settings_(core),
       templates_(core, template_config()),
-      catalog_(core, config.catalog) {}
+      catalog_(core, config.catalog),
+      volumes_(core, volume_config(config)),
+      endpoints_(core, templates_, catalog_, volumes_) {}
 
 RegistryAuthConfig Resources::registry_auth_config(const ResourcesConfig& config) {
   RegistryAuthConfig out;
@@ -33,10 +38,29 @@ TemplateConfig Resources::template_config() {
   out.knows_registry_auth = [this](const WorkspaceId& workspace, const RegistryAuthId& auth) {
     return registry_auths_.find(workspace, auth).has_value();
   };
-  out.pod_of = [this](const WorkspaceId& workspace, const TemplateId& id) {
-    return pods_.user_of(PodStore::Uses::template_id, workspace, id.str());
+  out.user_of = [this](const WorkspaceId& workspace, const TemplateId& id) -> std::optional<std::string> {
+    if (const auto pod = pods_.user_of(PodStore::Uses::template_id, workspace, id.str())) return "pod " + pod->str();
+    return endpoint_using(EndpointStore::Uses::template_id, workspace, id.str());
+  };
+  out.changed = [this](const Caller& caller, const Template& changed) { endpoints_.take_over(caller, changed); };
+  return out;
+}
+
+NetworkVolumeConfig Resources::volume_config(const ResourcesConfig& config) {
+  NetworkVolumeConfig out;
+  out.shared_paths = config.shared_paths;
+  out.directories = config.directories;
+  out.user_of = [this](const WorkspaceId& workspace, const NetworkVolumeId& id) {
+    return endpoint_using(EndpointStore::Uses::network_volume, workspace, id.str());
   };
   return out;
+}
+
+std::optional<std::string> Resources::endpoint_using(EndpointStore::Uses kind, const WorkspaceId& workspace,
+                                                     const std::string& thing) const {
+  const auto users = endpoint_store_.users_of(kind, workspace, thing);
+  if (users.empty()) return std::nullopt;
+  return "endpoint " + users.front().id.str();
 }
 
 PodSources Resources::sources() {
@@ -70,6 +94,8 @@ std::vector<http::Route> Resources::routes(json::UnknownKeys unknown) {
   add(settings_routes(settings_, unknown));
   add(template_routes(templates_, unknown));
   add(catalog_routes(catalog_, unknown));
+  add(network_volume_routes(volumes_, unknown));
+  add(endpoint_routes(endpoints_, templates_, unknown));
   return out;
 }
 

@@ -1,12 +1,10 @@
 #include "secrets/secret_routes.hpp"
 
-#include "http/update_route.hpp"
+#include "http/resource_routes.hpp"
 
 namespace gyre {
 namespace {
 
-using http::Access;
-using http::Method;
 using http::Request;
 using http::Response;
 using http::Route;
@@ -47,92 +45,57 @@ SecretView view(const Secret& secret) {
 }
 
 SecretId id_of(const Request& request) { return SecretId(request.param("id")); }
-std::string etag_of(const Secret& secret) { return http::etag(std::to_string(secret.version)); }
 
 Response shown(int status, const Secret& secret) {
-  auto response = http::json_response(status, json::encode(view(secret)));
-  response.headers.set("ETag", etag_of(secret));
-  return response;
+  return http::with_version(http::json_response(status, json::encode(view(secret))), secret.version);
 }
 
 }  // namespace
 
 std::vector<Route> secret_routes(SecretService& secrets, json::UnknownKeys unknown) {
-  const std::string tag = "Secrets";
-  const auto one = json::schema<SecretView>();
-  std::vector<Route> routes{
-      Route{.method = Method::post,
-            .path = "/v1/secrets",
-            .access = Access::writer,
-            .summary = "Store a secret",
-            .description = "A pod's variable may hold {{ RUNPOD_SECRET_name }}; the value takes its place when the pod "
-                           "starts. No answer ever shows it.",
-            .tag = tag,
-            .body = json::schema<SecretCreateInput>(),
-            .status = 201,
-            .answer = one,
-            .errors = {Reason::invalid_field, Reason::missing_field, Reason::unknown_field, Reason::secret_name_taken,
-                       Reason::too_many_things},
-            .handler = [&secrets, unknown](const Request& request) -> Result<Response> {
-              auto input = TRY(json::decode<SecretCreateInput>(request.body, unknown));
-              const SecretChange wanted{std::move(input.name), std::move(input.value), std::move(input.description)};
-              return shown(201, TRY(secrets.create(request.caller, wanted)));
-            }},
-      Route{.method = Method::get,
-            .path = "/v1/secrets",
-            .access = Access::reader,
-            .summary = "List secrets",
-            .description = "By name, without their values.",
-            .tag = tag,
-            .answer = json::schema_list<SecretView>(),
-            .handler = [&secrets](const Request& request) -> Result<Response> {
-              std::vector<SecretView> views;
-              for (const auto& secret : secrets.list(request.caller)) views.push_back(view(secret));
-              return http::json_response(200, json::encode(views));
-            }},
-      Route{.method = Method::get,
-            .path = "/v1/secrets/{id}",
-            .access = Access::reader,
-            .summary = "Get a secret",
-            .description = "All but its value.",
-            .tag = tag,
-            .answer = one,
-            .errors = {Reason::secret_not_found},
-            .handler = [&secrets](const Request& request) -> Result<Response> {
-              return shown(200, TRY(secrets.get(request.caller, id_of(request))));
-            }},
-      Route{.method = Method::del,
-            .path = "/v1/secrets/{id}",
-            .access = Access::writer,
-            .summary = "Delete a secret",
-            .description = "Pods that run keep what they were given; their next start says what is missing.",
-            .tag = tag,
-            .status = 204,
-            .errors = {Reason::secret_not_found},
-            .handler = [&secrets](const Request& request) -> Result<Response> {
-              TRY(secrets.remove(request.caller, id_of(request)));
-              return Response{.status = 204};
-            }},
-  };
-  for (auto& route :
-       http::with_update_route(Route{.method = Method::patch,
-       .path = "/v1/secrets/{id}",
-       .access = Access::writer,
-       .summary = "Change a secret",
-       .description = "Absent fields stay as they are. A new value reaches a pod at its next start.",
-       .tag = tag,
-       .body = json::schema<SecretUpdateInput>(),
-       .answer = one,
-       .errors = {Reason::secret_not_found, Reason::invalid_field, Reason::unknown_field, Reason::secret_name_taken,
-                  Reason::stale_version},
-       .handler = [&secrets, unknown](const Request& request) -> Result<Response> {
-         auto input = TRY(json::decode<SecretUpdateInput>(request.body, unknown));
-         const SecretChange wanted{std::move(input.name), std::move(input.value), std::move(input.description)};
-         const auto unchanged = [&](const Secret& s) { return http::check_if_match(request, etag_of(s)); };
-         return shown(200, TRY(secrets.update(request.caller, id_of(request), wanted, unchanged)));
-       }}))
-    routes.push_back(std::move(route));
-  return routes;
+  http::Resource out{.path = "/v1/secrets",
+                     .tag = "Secrets",
+                     .one = "a secret",
+                     .many = "secrets",
+                     .not_found = Reason::secret_not_found,
+                     .made = 201,
+                     .secret_body = true,
+                     .create_body = json::schema<SecretCreateInput>(),
+                     .update_body = json::schema<SecretUpdateInput>(),
+                     .answer = json::schema<SecretView>(),
+                     .answers = json::schema_list<SecretView>()};
+  out.create = {
+      "A pod's variable may hold {{ RUNPOD_SECRET_name }}; the value takes its place when the pod starts. No "
+      "answer ever shows it.",
+      {Reason::secret_name_taken},
+      [&secrets, unknown](const Request& request) -> Result<Response> {
+        auto input = TRY(json::decode<SecretCreateInput>(request.body, unknown));
+        const SecretChange wanted{std::move(input.name), std::move(input.value), std::move(input.description)};
+        return shown(201, TRY(secrets.create(request.caller, wanted)));
+      }};
+  out.list = {"By name, without their values.", {}, [&secrets](const Request& request) -> Result<Response> {
+                const auto by_name = [](const Secret& secret) { return std::vector{secret.name, secret.id.str()}; };
+                return http::list_response(request, secrets.list(request.caller), by_name, view);
+              }};
+  out.get = {"All but its value.", {}, [&secrets](const Request& request) -> Result<Response> {
+               return shown(200, TRY(secrets.get(request.caller, id_of(request))));
+             }};
+  out.update = {
+      "A new value reaches a pod at its next start.",
+      {Reason::secret_name_taken},
+      [&secrets, unknown](const Request& request) -> Result<Response> {
+        auto input = TRY(json::decode<SecretUpdateInput>(request.body, unknown));
+        const SecretChange wanted{std::move(input.name), std::move(input.value), std::move(input.description)};
+        const auto unchanged = [&](const Secret& now) { return http::check_version(request, now.version); };
+        return shown(200, TRY(secrets.update(request.caller, id_of(request), wanted, unchanged)));
+      }};
+  out.remove = {"Pods that run keep what they were given; their next start says what is missing.",
+                {},
+                [&secrets](const Request& request) -> Result<Response> {
+                  TRY(secrets.remove(request.caller, id_of(request)));
+                  return Response{.status = 204};
+                }};
+  return http::resource_routes(std::move(out));
 }
 
 }  // namespace gyre

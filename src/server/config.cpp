@@ -194,6 +194,25 @@ Values get_flag(const Config& config) {
   return {config.*Member ? "true" : "false"};
 }
 
+Problem set_shared_paths(Config& config, const Values& values) {
+  config.shared_paths.clear();
+  for (const auto& value : values) {
+    const auto equals = value.find('=');
+    const auto data_center = value.substr(0, equals);
+    const auto path = equals == std::string::npos ? std::string() : value.substr(equals + 1);
+    const bool named = !data_center.empty() && data_center.size() <= 40 &&
+                       data_center.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-") == std::string::npos;
+    if (!named || !path.starts_with('/')) return value + " is not DATACENTER=/PATH, as LOCAL=/srv/volumes";
+    if (!config.shared_paths.emplace(data_center, path).second) return data_center + " stands there twice";
+  }
+  return {};
+}
+Values get_shared_paths(const Config& config) {
+  Values out;
+  for (const auto& [data_center, path] : config.shared_paths) out.push_back(data_center + "=" + path);
+  return out;
+}
+
 Problem set_data_dir(Config& config, const Values& values) {
   if (values.front().empty()) return "expected a path";
   config.data_dir = std::filesystem::absolute(values.front()).lexically_normal().string();
@@ -431,6 +450,15 @@ const Key table[] = {
      .korean = "모의 GPU를 카탈로그의 재고로 셀지. 시험용 기기에서 쓰세요.",
      .set = set_flag<&Config::simulated_stock>,
      .get = get_flag<&Config::simulated_stock>},
+    {.name = "volumes.shared_paths",
+     .type = "list of DATACENTER=PATH",
+     .list = true,
+     .description = "Where network volumes are: for each data centre a path on storage that this server and its hosts "
+                    "share. Without one there are no network volumes.",
+     .korean = "네트워크 볼륨을 두는 곳. 데이터 센터마다 서버와 호스트가 함께 쓰는 저장소의 경로. 없으면 네트워크 "
+               "볼륨을 쓸 수 없어요.",
+     .set = set_shared_paths,
+     .get = get_shared_paths},
 };
 
 const Key* find_key(std::string_view name) {

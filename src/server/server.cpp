@@ -493,6 +493,8 @@ class Server {
     out.seal = [this](const std::string& plain) { return seal(key_, runtime_.random().bytes(24), plain); };
     out.unseal = [this](const std::string& sealed) { return unseal(key_, sealed).value_or(""); };
     out.catalog.simulated_stock = config_.simulated_stock;
+    out.shared_paths = config_.shared_paths;
+    out.directories = real_volume_directories();
     return out;
   }
 

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <functional>
+#include <string>
+#include <vector>
 
 #include "base/caller.hpp"
 #include "base/result.hpp"
@@ -20,6 +22,8 @@ class SettingsService {
   explicit SettingsService(Core& core) : core_(core), store_(core.db()) {}
 
   UserSettings get(const AccountId& account) const { return store_.find(account); }
+  // The public keys that may log in as this person, each a line of an authorized_keys file without options.
+  std::vector<std::string> authorized_keys(const AccountId& account) const;
   Result<UserSettings> update(const Caller& caller, const SettingsChange& change,
                               const std::function<Result<>(const UserSettings&)>& precondition = {});
 

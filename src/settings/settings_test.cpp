@@ -1,7 +1,10 @@
+#include "db/backends.hpp"
 #include "db/test_database.hpp"
+#include "settings/settings_service.hpp"
 #include "settings/settings_store.hpp"
 #include "settings/ssh_keys.hpp"
 #include "sim/calls.hpp"
+#include "sim/sim_runtime.hpp"
 
 namespace gyre {
 namespace {
@@ -32,6 +35,25 @@ TEST(SshKeys, TakesOneALineAndEachOnce) {
   ASSERT_TRUE(keys) << keys.error().message();
   EXPECT_EQ(*keys, (std::vector<std::string>{ed25519 + " laptop", rsa}));
   EXPECT_TRUE(parse_ssh_keys("", "pubKey")->empty());
+  // The 32 bytes of an ed25519 key may be any.
+  std::string many;
+  for (int i = 0; i < 101; ++i) {
+    auto key = ed25519;
+    key[60] = static_cast<char>('A' + i % 26);
+    key[61] = static_cast<char>('A' + i / 26);
+    many += key + "\n";
+  }
+  EXPECT_FALSE(refusal(many).empty());
+  many.pop_back();
+  EXPECT_EQ(parse_ssh_keys(many.substr(0, many.rfind('\n')), "pubKey")->size(), 100u);
+}
+
+TEST(SshKeys, ARefusalIsInTheReadersLanguage) {
+  const auto keys = parse_ssh_keys("hello there", "pubKey");
+  ASSERT_FALSE(keys);
+  EXPECT_NE(keys.error().message(Language::ko).find("1번째 줄"), std::string::npos)
+      << keys.error().message(Language::ko);
+  EXPECT_NE(keys.error().message(Language::ko).find("공개 키"), std::string::npos);
 }
 
 TEST(SshKeys, SaysWhichLineIsNoneAndNeverRepeatsIt) {
@@ -76,6 +98,26 @@ TEST_P(SettingsStoreTest, AreThereWithoutARowAndAStaleWriteThrows) {
   EXPECT_EQ(read.version, 2);
 }
 GYRE_TEST_ON_EVERY_DATABASE(SettingsStoreTest);
+
+TEST(Settings, GiveTheKeysThatMayLogInOneByOne) {
+  sim::SimRuntime runtime(1);
+  const auto db = db::open_sqlite(":memory:");
+  db::migrate(*db);
+  db->exec("INSERT INTO accounts (id, name, is_operator, status, created_at) VALUES ('a1', 'a', 0, 'active', 1)");
+  Core core(runtime, *db);
+  SettingsService settings(core);
+  Caller caller;
+  caller.account = AccountId("a1");
+  EXPECT_TRUE(settings.authorized_keys(caller.account).empty());
+  SettingsChange change;
+  change.ssh_keys = ed25519 + " laptop\n\n" + rsa + "\n";
+  std::optional<Result<UserSettings>> done;
+  core.post("test", [&] { done = settings.update(caller, change); });
+  while (!done && runtime.step()) {
+  }
+  ASSERT_TRUE(done && *done);
+  EXPECT_EQ(settings.authorized_keys(caller.account), (std::vector<std::string>{ed25519 + " laptop", rsa}));
+}
 
 TEST(Settings, AreOnesOwnAndCheckedByField) {
   sim::World world(1);

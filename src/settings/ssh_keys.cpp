@@ -49,24 +49,20 @@ std::optional<std::string> from_base64(std::string_view text) {
 
 // Why it is no key that an SSH server would take; nothing when it is one.
 std::optional<Detail> wrong_with(std::string_view line) {
-  if (line.find("PRIVATE KEY") != std::string_view::npos)
-    return Detail::ssh_private_key;
+  if (line.find("PRIVATE KEY") != std::string_view::npos) return Detail::ssh_private_key;
   for (const unsigned char c : line)
     if (c < 0x20 || c == 0x7f) return Detail::control_characters;
   if (line.size() > line_max) return Detail::ssh_too_long;
   const auto blank = line.find(' ');
   const auto type = line.substr(0, blank);
-  if (std::find(std::begin(types), std::end(types), type) == std::end(types))
-    return Detail::ssh_type;
+  if (std::find(std::begin(types), std::end(types), type) == std::end(types)) return Detail::ssh_type;
   if (blank == std::string_view::npos) return Detail::ssh_key_missing;
   const auto rest = trimmed(line.substr(blank));
   const auto blob = from_base64(rest.substr(0, rest.find(' ')));
   const auto parts = blob ? parts_of(*blob) : std::vector<std::string_view>();
   if (parts.size() < 2 || parts.front() != type) return Detail::ssh_damaged;
-  if (type == "ssh-ed25519" && (parts.size() != 2 || parts[1].size() != 32))
-    return Detail::ssh_damaged;
-  if (type == "ssh-rsa" && (parts.size() != 3 || parts[2].size() < 2048 / 8))
-    return Detail::ssh_rsa_short;
+  if (type == "ssh-ed25519" && (parts.size() != 2 || parts[1].size() != 32)) return Detail::ssh_damaged;
+  if (type == "ssh-rsa" && (parts.size() != 3 || parts[2].size() < 2048 / 8)) return Detail::ssh_rsa_short;
   return std::nullopt;
 }
 

@@ -142,6 +142,9 @@ struct World::Server {
     ResourcesConfig config;
     config.seal = [this](const std::string& plain) { return seal(installation_key, core.random().bytes(24), plain); };
     config.unseal = [](const std::string& sealed) { return unseal(installation_key, sealed).value(); };
+    config.shared_paths = {{"LOCAL", "/shared"}};
+    const auto done = [](const std::string&, const std::string&) { return std::string(); };
+    config.directories = {done, done};
     return config;
   }
 

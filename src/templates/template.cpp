@@ -35,7 +35,8 @@ CreatePod pod_settings(const TemplateSettings& settings, const std::optional<Reg
 }
 
 Result<> check(const TemplateSettings& settings) {
-  if (settings.readme.size() > readme_max) return invalid("readme", Detail::bytes_at_most, {{"limit", std::to_string(readme_max)}});
+  if (settings.readme.size() > readme_max)
+    return invalid("readme", Detail::bytes_at_most, {{"limit", std::to_string(readme_max)}});
   TRY(wish_from(pod_settings(settings, std::nullopt), [](const std::string&) { return std::string(); }));
   return {};
 }

@@ -1,12 +1,10 @@
 #include "templates/template_routes.hpp"
 
-#include "http/update_route.hpp"
+#include "http/resource_routes.hpp"
 
 namespace gyre {
 namespace {
 
-using http::Access;
-using http::Method;
 using http::Request;
 using http::Response;
 using http::Route;
@@ -95,7 +93,7 @@ json::Fields fields(const TemplateView*) {
   return all;
 }
 
-TemplateView view(const Template& made, const Caller& reader) {
+TemplateView view(const Template& made, const WorkspaceId& reader) {
   const auto settings = settings_from_text(made.spec);
   TemplateView out;
   out.id = made.id;
@@ -111,7 +109,7 @@ TemplateView view(const Template& made, const Caller& reader) {
   out.isPublic = made.is_public;
   out.readme = settings.readme;
   // The id of a credential is its workspace's own business.
-  if (made.workspace == reader.workspace) out.containerRegistryAuthId = made.registry_auth;
+  if (made.workspace == reader) out.containerRegistryAuthId = made.registry_auth;
   out.isRunpod = made.is_official;
   out.category = settings.category;
   out.isServerless = settings.serverless;
@@ -146,107 +144,76 @@ TemplateWish wish_of(const Template& made) {
 }
 
 TemplateId id_of(const Request& request) { return TemplateId(request.param("id")); }
-std::string etag_of(const Template& made) { return http::etag(std::to_string(made.version)); }
 
 Response shown(const Template& made, const Request& request) {
-  auto response = http::json_response(200, json::encode(view(made, request.caller)));
-  response.headers.set("ETag", etag_of(made));
-  return response;
+  return http::with_version(http::json_response(200, json::encode(view(made, request.caller.workspace))), made.version);
 }
 
 }  // namespace
 
+boost::json::object template_json(const Template& shown, const WorkspaceId& reader) {
+  return json::to_json(view(shown, reader)).as_object();
+}
+
 std::vector<Route> template_routes(TemplateService& templates, json::UnknownKeys unknown) {
-  const std::string tag = "Templates";
-  const auto one = json::schema<TemplateView>();
-  const auto create = [&templates, unknown](const Request& request) -> Result<Response> {
-    const auto input = TRY(json::decode<TemplateCreateInput>(request.body, unknown));
-    for (const auto& [value, field] : {std::pair{&input.name, "name"}, std::pair{&input.imageName, "imageName"}})
-      if (!*value) return fail(Reason::missing_field, {{"field", field}}, field);
-    auto wish = with({}, input);
-    wish.settings.category = input.category.value_or(TemplateCategory::NVIDIA);
-    wish.settings.serverless = input.isServerless.value_or(false);
-    return shown(TRY(templates.create(request.caller, wish)), request);
-  };
-  const auto update = [&templates, unknown](const Request& request) -> Result<Response> {
-    const auto input = TRY(json::decode<TemplateUpdateInput>(request.body, unknown));
-    const auto change = [&](const Template& now) -> Result<TemplateWish> {
-      TRY(http::check_if_match(request, etag_of(now)));
-      return with(wish_of(now), input);
-    };
-    return shown(TRY(templates.update(request.caller, id_of(request), change)), request);
-  };
-  std::vector<Route> routes{
-      Route{.method = Method::post,
-            .path = "/v1/templates",
-            .access = Access::writer,
-            .summary = "Create a template",
-            .description = "Checked as the pod it would make. Its name is unique in the workspace.",
-            .tag = tag,
-            .idempotency_key = true,
-            .body = json::schema<TemplateCreateInput>(),
-            .answer = one,
-            .errors = {Reason::invalid_field, Reason::missing_field, Reason::unknown_field, Reason::template_name_taken,
-                       Reason::too_many_things, Reason::access_denied},
-            .handler = create},
-      Route{.method = Method::get,
-            .path = "/v1/templates",
-            .access = Access::reader,
-            .summary = "List templates",
-            .description = "The workspace's own, by name; then others, when asked for, newest first.",
-            .tag = tag,
-            .query = {{"includePublicTemplates", "also those that other workspaces share", "true"},
-                      {"includeRunpodTemplates", "also the official ones of this installation", "true"},
-                      {"includeEndpointBoundTemplates", "without effect while there are no endpoints", "true"}},
-            .answer = json::schema_list<TemplateView>(),
-            .handler = [&templates](const Request& request) -> Result<Response> {
-              const TemplateList wanted{request.query.flag("includePublicTemplates"),
-                                        request.query.flag("includeRunpodTemplates")};
-              std::vector<TemplateView> views;
-              for (const auto& found : templates.list(request.caller, wanted))
-                views.push_back(view(found, request.caller));
-              return http::json_response(200, json::encode(views));
-            }},
-      Route{.method = Method::get,
-            .path = "/v1/templates/{id}",
-            .access = Access::reader,
-            .summary = "Get a template",
-            .description = "One of the workspace, a public or an official one.",
-            .tag = tag,
-            .query = {{"includePublicTemplates", "accepted; they are found anyway", "true"},
-                      {"includeRunpodTemplates", "accepted; they are found anyway", "true"},
-                      {"includeEndpointBoundTemplates", "accepted; they are found anyway", "true"}},
-            .answer = one,
-            .errors = {Reason::template_not_found},
-            .handler = [&templates](const Request& request) -> Result<Response> {
-              return shown(TRY(templates.get(request.caller, id_of(request))), request);
-            }},
-      Route{.method = Method::del,
-            .path = "/v1/templates/{id}",
-            .access = Access::writer,
-            .summary = "Delete a template",
-            .description = "Refused while a pod of the workspace that was made from it exists.",
-            .tag = tag,
-            .status = 204,
-            .errors = {Reason::template_not_found, Reason::template_in_use, Reason::access_denied},
-            .handler = [&templates](const Request& request) -> Result<Response> {
-              TRY(templates.remove(request.caller, id_of(request)));
-              return Response{.status = 204};
-            }},
-  };
-  for (auto& route : http::with_update_route(Route{.method = Method::patch,
-                     .path = "/v1/templates/{id}",
-                     .access = Access::writer,
-                     .summary = "Change a template",
-                     .description = "Absent fields stay as they are. Pods made from it stay as they are, too.",
-                     .tag = tag,
-                     .body = json::schema<TemplateUpdateInput>(),
-                     .answer = one,
-                     .errors = {Reason::template_not_found, Reason::invalid_field, Reason::unknown_field,
-                                Reason::template_name_taken, Reason::stale_version, Reason::access_denied},
-                     .handler = update}))
-    routes.push_back(std::move(route));
-  return routes;
+  http::Resource out{.path = "/v1/templates",
+                     .tag = "Templates",
+                     .one = "a template",
+                     .many = "templates",
+                     .not_found = Reason::template_not_found,
+                     .create_body = json::schema<TemplateCreateInput>(),
+                     .update_body = json::schema<TemplateUpdateInput>(),
+                     .answer = json::schema<TemplateView>(),
+                     .answers = json::schema_list<TemplateView>()};
+  out.create = {
+      "Checked as the pod it would make. Its name is unique in the workspace.",
+      {Reason::template_name_taken, Reason::access_denied},
+      [&templates, unknown](const Request& request) -> Result<Response> {
+        const auto input = TRY(json::decode<TemplateCreateInput>(request.body, unknown));
+        for (const auto& [value, field] : {std::pair{&input.name, "name"}, std::pair{&input.imageName, "imageName"}})
+          if (!*value) return fail(Reason::missing_field, {{"field", field}}, field);
+        auto wish = with({}, input);
+        wish.settings.category = input.category.value_or(TemplateCategory::NVIDIA);
+        wish.settings.serverless = input.isServerless.value_or(false);
+        return shown(TRY(templates.create(request.caller, wish)), request);
+      }};
+  out.list = {"The workspace's own and, when asked for, others; by name.",
+              {},
+              [&templates](const Request& request) -> Result<Response> {
+                const TemplateList wanted{request.query.flag("includePublicTemplates"),
+                                          request.query.flag("includeRunpodTemplates")};
+                const auto by_name = [](const Template& found) { return std::vector{found.name, found.id.str()}; };
+                const auto shown = [&](const Template& found) { return view(found, request.caller.workspace); };
+                return http::list_response(request, templates.list(request.caller, wanted), by_name, shown);
+              },
+              {{"includePublicTemplates", "also those that other workspaces share", "true"},
+               {"includeRunpodTemplates", "also the official ones of this installation", "true"},
+               {"includeEndpointBoundTemplates", "accepted; they are listed anyway", "true"}}};
+  out.get = {"One of the workspace, a public or an official one.",
+             {},
+             [&templates](const Request& request) -> Result<Response> {
+               return shown(TRY(templates.get(request.caller, id_of(request))), request);
+             },
+             {{"includePublicTemplates", "accepted; they are found anyway", "true"},
+              {"includeRunpodTemplates", "accepted; they are found anyway", "true"},
+              {"includeEndpointBoundTemplates", "accepted; they are found anyway", "true"}}};
+  out.update = {"Pods made from it stay as they are; endpoints of the workspace take it over as a new version.",
+                {Reason::template_name_taken, Reason::access_denied},
+                [&templates, unknown](const Request& request) -> Result<Response> {
+                  const auto input = TRY(json::decode<TemplateUpdateInput>(request.body, unknown));
+                  const auto change = [&](const Template& now) -> Result<TemplateWish> {
+                    TRY(http::check_version(request, now.version));
+                    return with(wish_of(now), input);
+                  };
+                  return shown(TRY(templates.update(request.caller, id_of(request), change)), request);
+                }};
+  out.remove = {"Refused while a pod or an endpoint of the workspace that was made from it exists.",
+                {Reason::template_in_use, Reason::access_denied},
+                [&templates](const Request& request) -> Result<Response> {
+                  TRY(templates.remove(request.caller, id_of(request)));
+                  return Response{.status = 204};
+                }};
+  return http::resource_routes(std::move(out));
 }
 
 }  // namespace gyre

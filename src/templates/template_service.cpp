@@ -27,7 +27,8 @@ Result<Template> TemplateService::mine(const Caller& caller, const TemplateId& i
 }
 
 Result<> TemplateService::take(const Caller& caller, const TemplateWish& wish, Template& into) const {
-  if (wish.name.empty() || wish.name.size() > 191) return invalid("name", Detail::characters_between, {{"low", "1"}, {"high", "191"}});
+  if (wish.name.empty() || wish.name.size() > 191)
+    return invalid("name", Detail::characters_between, {{"low", "1"}, {"high", "191"}});
   TRY(check(wish.settings));
   if (const auto other = store_.by_name(caller.workspace, wish.name); other && other->id != into.id)
     return fail(Reason::template_name_taken, {{"name", wish.name}}, "name");
@@ -84,6 +85,7 @@ Result<Template> TemplateService::update(const Caller& caller, const TemplateId&
     auto found = TRY(mine(caller, id));
     TRY(take(caller, TRY(change(found)), found));
     store_.update(found);
+    if (config_.changed) config_.changed(caller, found);
     return found;
   });
 }
@@ -91,8 +93,8 @@ Result<Template> TemplateService::update(const Caller& caller, const TemplateId&
 Result<> TemplateService::remove(const Caller& caller, const TemplateId& id) {
   return core_.transact([&]() -> Result<> {
     const auto found = TRY(mine(caller, id));
-    if (const auto pod = config_.pod_of(caller.workspace, id))
-      return fail(Reason::template_in_use, {{"name", found.name}, {"user", "pod " + pod->str()}});
+    if (const auto user = config_.user_of(caller.workspace, id))
+      return fail(Reason::template_in_use, {{"name", found.name}, {"user", *user}});
     store_.remove(id);
     return {};
   });

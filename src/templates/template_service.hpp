@@ -12,8 +12,10 @@ namespace gyre {
 
 struct TemplateConfig {
   std::function<bool(const WorkspaceId&, const RegistryAuthId&)> knows_registry_auth;
-  // A pod of the workspace that was made from it; empty: none.
-  std::function<std::optional<PodId>(const WorkspaceId&, const TemplateId&)> pod_of;
+  // What of the workspace was made from it, in words for the refusal ("pod 2s56cp0pof1rmt"); empty: nothing.
+  std::function<std::optional<std::string>(const WorkspaceId&, const TemplateId&)> user_of;
+  // It has changed: endpoints take it over. Within the same transaction.
+  std::function<void(const Caller&, const Template&)> changed;
   int per_workspace_max = 1000;
 };
 
@@ -39,7 +41,7 @@ class TemplateService {
   std::vector<Template> list(const Caller& caller, const TemplateList& wanted) const;
   Result<Template> update(const Caller& caller, const TemplateId& id,
                           const std::function<Result<TemplateWish>(const Template&)>& change);
-  Result<> remove(const Caller& caller, const TemplateId& id);  // template_in_use while a pod was made from it
+  Result<> remove(const Caller& caller, const TemplateId& id);  // template_in_use while something is made from it
 
   // For POST /v1/pods with templateId.
   Result<CreatePod> pod_settings_of(const WorkspaceId& workspace, const TemplateId& id) const;
