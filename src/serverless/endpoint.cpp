@@ -74,7 +74,6 @@ bool makes_new_version(const EndpointSpec& before, const EndpointSpec& after) {
   kept.scaler_value = before.scaler_value;
   kept.execution_timeout_ms = before.execution_timeout_ms;
   kept.flashboot = before.flashboot;
-  kept.settings.readme = before.settings.readme;
   return spec_to_text(kept) != spec_to_text(before);
 }
 

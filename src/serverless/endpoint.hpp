@@ -23,7 +23,7 @@ BOOST_DESCRIBE_ENUM(ComputeType, GPU, CPU)
 struct EndpointSpec {
   // What workers run and run on: a change makes a new version.
   std::string template_id;
-  TemplateSettings settings;  // of the template, when this version was made
+  TemplateSettings settings;  // of the template when this version was made, without its words for people
   ComputeType compute = ComputeType::GPU;
   std::vector<std::string> gpu_types, cpu_flavors;  // none: any
   int gpu_count = 1, vcpu_count = 2;

@@ -15,6 +15,12 @@ Result<> check_name(const std::string& name) {
   return {};
 }
 
+TemplateSettings settings_of(const Template& of) {
+  auto out = settings_from_text(of.spec);
+  out.readme.clear();
+  return out;
+}
+
 std::string at(const char* field, std::size_t i) { return field + ("[" + std::to_string(i) + "]"); }
 
 }  // namespace
@@ -35,7 +41,7 @@ Result<> EndpointService::take(const Caller& caller, const EndpointWish& wish, E
   if (!before || before->template_id != spec.template_id) {
     const auto found = templates_.get(caller, TemplateId(spec.template_id));
     if (!found) return invalid("templateId", Detail::no_template, {{"value", spec.template_id}});
-    spec.settings = settings_from_text(found->spec);
+    spec.settings = settings_of(*found);
     if (!spec.settings.serverless) return fail(Reason::template_not_serverless, {{"name", found->name}}, "templateId");
   }
   for (std::size_t i = 0; i < spec.gpu_types.size(); ++i)
@@ -123,13 +129,12 @@ void EndpointService::take_over(const Caller& caller, const Template& changed) {
   for (auto& endpoint : store_.users_of(EndpointStore::Uses::template_id, changed.workspace, changed.id.str())) {
     const auto before = endpoint_spec_from_text(endpoint.spec);
     auto spec = before;
-    spec.settings = settings_from_text(changed.spec);
-    if (spec_to_text(spec) == endpoint.spec) continue;
-    const bool new_version = makes_new_version(before, spec);
-    if (new_version) ++endpoint.release;
+    spec.settings = settings_of(changed);
+    if (!makes_new_version(before, spec)) continue;
+    ++endpoint.release;
     endpoint.spec = spec_to_text(spec);
     store_.update(endpoint);
-    if (new_version) add_release(caller, endpoint);
+    add_release(caller, endpoint);
   }
 }
 

@@ -49,6 +49,7 @@ def test_a_templates_private_image_runs_with_its_secret_and_nothing_of_it_is_tol
 @pytest.mark.parametrize("path, body, change", [
     ("/v1/templates", {"name": "etag", "imageName": "x:1"}, {"readme": "new"}),
     ("/v1/secrets", {"name": "etag", "value": "v"}, {"description": "new"}),
+    ("/v1/networkvolumes", {"name": "etag", "size": 1, "dataCenterId": "LOCAL"}, {"size": 2}),
 ])
 def test_an_update_of_what_has_changed_since_is_refused(api, path, body, change):
     thing = f"{path}/{api.post(path, body)['id']}"
