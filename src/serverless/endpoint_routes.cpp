@@ -204,6 +204,7 @@ EndpointWish with(EndpointWish wish, const EndpointUpdateInput& input) {
   auto& spec = wish.spec;
   take(wish.name, input.name);
   take(spec.template_id, input.templateId);
+  wish.template_named = input.templateId.has_value();
   take(spec.gpu_types, input.gpuTypeIds);
   take(spec.gpu_count, input.gpuCount);
   take(spec.cpu_flavors, input.cpuFlavorIds);
@@ -260,7 +261,7 @@ std::vector<Route> endpoint_routes(EndpointService& endpoints, const TemplateSer
                 {Reason::template_not_serverless},
                 [&endpoints, &templates, unknown](const Request& request) -> Result<Response> {
                   const auto input = TRY(json::decode<EndpointCreateInput>(request.body, unknown));
-                  auto wish = with({"my endpoint", {}}, input);
+                  auto wish = with({.name = "my endpoint"}, input);
                   wish.spec.compute = input.computeType.value_or(ComputeType::GPU);
                   return shown(TRY(endpoints.create(request.caller, wish)), templates, request);
                 }};
@@ -284,7 +285,7 @@ std::vector<Route> endpoint_routes(EndpointService& endpoints, const TemplateSer
                   const auto input = TRY(json::decode<EndpointUpdateInput>(request.body, unknown));
                   const auto change = [&](const Endpoint& now) -> Result<EndpointWish> {
                     TRY(http::check_version(request, now.version));
-                    return with({now.name, endpoint_spec_from_text(now.spec)}, input);
+                    return with({.name = now.name, .spec = endpoint_spec_from_text(now.spec)}, input);
                   };
                   return shown(TRY(endpoints.update(request.caller, id_of(request), change)), templates, request);
                 }};

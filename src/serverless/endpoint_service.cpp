@@ -29,8 +29,8 @@ EndpointService::EndpointService(Core& core, const TemplateService& templates, c
                                  const NetworkVolumeService& volumes, EndpointConfig config)
     : core_(core), templates_(templates), catalog_(catalog), volumes_(volumes), config_(config), store_(core.db()) {}
 
-// What it names must be there; `into.spec` is what it was, if it was: what stays is not asked for again, so that an
-// endpoint whose stranger's template has gone can still be changed.
+// What it names must be there; `into.spec` is what it was, if it was. A template that it had already may have gone: an
+// endpoint that a stranger's was made into can still be changed.
 Result<> EndpointService::take(const Caller& caller, const EndpointWish& wish, Endpoint& into) const {
   const auto before =
       into.spec.empty() ? std::nullopt : std::optional<EndpointSpec>(endpoint_spec_from_text(into.spec));
@@ -38,11 +38,15 @@ Result<> EndpointService::take(const Caller& caller, const EndpointWish& wish, E
   TRY(check_name(wish.name));
   if (spec.template_id.empty()) return fail(Reason::missing_field, {{"field", "templateId"}}, "templateId");
   TRY(check(spec));
-  if (!before || before->template_id != spec.template_id) {
-    const auto found = templates_.get(caller, TemplateId(spec.template_id));
-    if (!found) return invalid("templateId", Detail::no_template, {{"value", spec.template_id}});
-    spec.settings = settings_of(*found);
-    if (!spec.settings.serverless) return fail(Reason::template_not_serverless, {{"name", found->name}}, "templateId");
+  const bool same_template = before && before->template_id == spec.template_id;
+  const auto found = wish.template_named || !same_template
+                         ? std::optional(templates_.get(caller, TemplateId(spec.template_id)))
+                         : std::nullopt;
+  if (found && !*found && !same_template)
+    return invalid("templateId", Detail::no_template, {{"value", spec.template_id}});
+  if (found && *found) {
+    spec.settings = settings_of(**found);
+    if (!spec.settings.serverless) return fail(Reason::template_not_serverless, {{"name", (*found)->name}}, "templateId");
   }
   for (std::size_t i = 0; i < spec.gpu_types.size(); ++i)
     if ((!before || before->gpu_types != spec.gpu_types) && !catalog_.gpu(spec.gpu_types[i]))

@@ -21,6 +21,7 @@ struct EndpointConfig {
 struct EndpointWish {
   std::string name;
   EndpointSpec spec;
+  bool template_named = false;  // its settings are taken over, also when it is the one that it was
 };
 
 class EndpointService {

@@ -197,11 +197,16 @@ TEST_F(EndpointTest, ATemplateThatChangesIsTakenOverByEndpointsOfItsWorkspaceOnl
   const auto other = object_of(world.call(Method::get, path + "/" + theirs, "", stranger));
   EXPECT_EQ(text_of(other, "imageName"), "x:1");
   EXPECT_EQ(other.at("version").as_int64(), 1);
+  const auto again = world.call(Method::patch, path + "/" + theirs, R"({"templateId":")" + tpl + "\"}", stranger);
+  EXPECT_EQ(text_of(again, "imageName"), "x:2") << "its owner named it again";
+  EXPECT_EQ(object_of(again).at("version").as_int64(), 2);
   // A stranger's endpoint keeps nobody from deleting, and can be changed when the template has gone.
   EXPECT_EQ(text_of(world.call(Method::del, "/v1/templates/" + tpl), "code"), "template_in_use");
   EXPECT_EQ(world.call(Method::del, path + "/" + id).status, 204);
   EXPECT_EQ(world.call(Method::del, "/v1/templates/" + tpl).status, 204);
   EXPECT_EQ(world.call(Method::patch, path + "/" + theirs, R"({"workersMax":1})", stranger).status, 200);
+  const auto kept = world.call(Method::patch, path + "/" + theirs, R"({"templateId":")" + tpl + "\"}", stranger);
+  EXPECT_EQ(text_of(kept, "imageName"), "x:2") << kept.body;
 }
 
 TEST_F(EndpointTest, ANetworkVolumeIsKeptWhileAnEndpointUsesIt) {
