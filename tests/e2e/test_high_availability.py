@@ -40,7 +40,8 @@ class Server:
         self.log = folder / f"{name}.log"
         self.url = f"http://127.0.0.1:{port}"
         self.arguments = ["server", "--data-dir", self.data, "--listen", f"127.0.0.1:{port}", "--database", url,
-                          "--agents-listen", f"127.0.0.1:{agents_port}", "--agents-advertise", ",".join(all_agents)]
+                          "--agents-listen", f"127.0.0.1:{agents_port}",
+                          *(word for address in all_agents for word in ("--agents-advertise", address))]
         self.process = None
 
     def start(self, *more, env=None):
