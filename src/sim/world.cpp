@@ -13,9 +13,9 @@
 #include "events/event_routes.hpp"
 #include "fleet/gpu_routes.hpp"
 #include "fleet/host_routes.hpp"
+#include "leadership/leadership_store.hpp"
 #include "monitoring/metrics_routes.hpp"
 #include "pods/pod_exec_routes.hpp"
-#include "leadership/leadership_store.hpp"
 #include "pods/pod_routes.hpp"
 #include "quotas/quota_routes.hpp"
 
