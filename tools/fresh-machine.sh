@@ -87,6 +87,14 @@ tar -C "$root" -xf "$cache/bookworm.tar"
 # A repository on another person's account, or on a mount, is still ours to read.
 git -c safe.directory='*' clone -q --no-hardlinks "file://$GYRE_ROOT" "$root/home/gyre"
 cp -L /etc/resolv.conf "$root/etc/resolv.conf"
+# Authorities that this machine's owner trusts besides Debian's: a network may let packages through by its own. Debian's
+# ca-certificates takes them up; node and pip carry lists of their own, and are told of Debian's by the environment.
+trusted=()
+if compgen -G '/usr/local/share/ca-certificates/*.crt' > /dev/null; then
+  mkdir -p "$root/usr/local/share/ca-certificates"
+  cp -L /usr/local/share/ca-certificates/*.crt "$root/usr/local/share/ca-certificates/"
+  trusted=(NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt PIP_CERT=/etc/ssl/certs/ca-certificates.crt)
+fi
 echo fresh > "$root/etc/hostname"
 echo "127.0.0.1 localhost fresh" > "$root/etc/hosts"
 # The release's updates and security fixes, from the same place this machine has them from.
@@ -119,7 +127,7 @@ mount -t proc proc proc
 mount -t sysfs sysfs sys
 mount --rbind /sys/fs/cgroup sys/fs/cgroup
 mount -t tmpfs tmpfs dev
-for node in null zero full random urandom tty fuse net/tun; do
+for node in null zero full random urandom tty fuse net/tun loop-control loop{0..7}; do
   [ -e "/dev/$node" ] || continue
   mkdir -p "dev/$(dirname "$node")"
   touch "dev/$node"
@@ -143,7 +151,7 @@ umount -l .before
 rmdir .before
 hostname fresh
 exec env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 TERM="${TERM:-dumb}" \
-  CI="${CI:-}" /bin/bash /follow-readme
+  CI="${CI:-}" "${@:4}" /bin/bash /follow-readme
 ENTER
 {
   echo 'set -euo pipefail; cd /home/gyre'
@@ -176,7 +184,7 @@ say "fresh: inside, $what; the whole of it goes to out/fresh/run.log"
 status=0
 # Not `ip netns exec`: it lays a new /sys over this one, without the control groups that Docker needs.
 nsenter --net="/run/netns/$name" unshare --mount --pid --uts --ipc --fork --kill-child \
-  /bin/bash "$root/enter" "$root" "$cache" "$ccache" < /dev/null 2>&1 | tee "$log" || status=$?
+  /bin/bash "$root/enter" "$root" "$cache" "$ccache" "${trusted[@]}" < /dev/null 2>&1 | tee "$log" || status=$?
 mkdir -p "$GYRE_ROOT/out/fresh/inside"
 cp -r "$root/home/gyre/out/." "$GYRE_ROOT/out/fresh/inside/" 2> /dev/null || true
 [ "$status" = 0 ] || die "the fresh machine failed (status $status): out/fresh/run.log"

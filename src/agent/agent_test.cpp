@@ -1070,7 +1070,6 @@ TEST_F(AgentLogs, ALogThatIsNotThereIsSaidSo) {
   registry.down();
   say(order("p1"));
   run_for(1s);
-  open(1, false);
   open(2, false, "nobody");
   link::ChannelOpen typo;
   typo.channel = 3;
@@ -1079,9 +1078,27 @@ TEST_F(AgentLogs, ALogThatIsNotThereIsSaidSo) {
   typo.log.follow = true;
   say(typo);
   run_for(1s);
-  EXPECT_EQ(server.closed.at(1).reason, Reason::log_not_there);
   EXPECT_EQ(server.closed.at(2).reason, Reason::pod_not_found);
   EXPECT_EQ(server.closed.at(3).reason, Reason::log_not_there);
+}
+
+TEST_F(AgentLogs, WhatHasNotStartedHasAnEmptyLogNotABrokenOne) {
+  start_agent();
+  run_for(1s);
+  registry.down();
+  const auto first = order("p1");
+  say(first);
+  run_for(1s);
+  open(1, false);
+  run_for(1s);
+  ASSERT_TRUE(server.closed.contains(1));
+  EXPECT_FALSE(server.closed.at(1).reason.has_value());
+  say(next(first, Desired::stopped));
+  run_for(1s);
+  open(2, true);
+  run_for(1s);
+  ASSERT_TRUE(server.closed.contains(2)) << "it will not run: there is nothing to wait for";
+  EXPECT_FALSE(server.closed.at(2).reason.has_value());
 }
 
 TEST_F(AgentLogs, AnEngineThatGoesAwayEndsTheStreamWithItsReason) {

@@ -22,11 +22,11 @@ void LogChannels::open(const link::ChannelOpen& request) {
   const auto source = find_(request.log);
   Args args{{"pod", request.log.pod.str()}, {"container", request.log.container}};
   if (!source.pod_known) return end(id, Error{Reason::pod_not_found, std::move(args), {}});
+  if (!source.container_known) return end(id, Error{Reason::log_not_there, std::move(args), {}});
   const bool there = !source.container_id.empty();
   const bool worth_waiting = request.log.follow && source.will_run;
-  if (!source.container_known || (!there && !worth_waiting))
-    return end(id, Error{Reason::log_not_there, std::move(args), {}});
-  if (there) subscribe(id, source);
+  if (there) return subscribe(id, source);
+  if (!worth_waiting) end(id, {});  // what has never started has written nothing: an empty log, not an error
 }
 
 void LogChannels::credit(const link::ChannelCredit& credit) {

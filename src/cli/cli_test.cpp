@@ -372,6 +372,7 @@ TEST(Failures, StatusesBecomeExitCodes) {
   EXPECT_EQ(exit(500, R"({"code":"internal_error","detail":"x"})"), exit_failed);
   EXPECT_EQ(exit(502, "<html>"), exit_unreachable);
   EXPECT_EQ(exit(503, R"({"code":"shutting_down","detail":"x"})"), exit_unreachable);
+  EXPECT_EQ(exit(503, R"({"code":"standing_by","detail":"x"})"), exit_unreachable);
   EXPECT_EQ(exit(503, R"({"code":"host_disk_full","detail":"x"})"), exit_limit);
   EXPECT_EQ(exit(504, "<html>"), exit_timed_out);
 }

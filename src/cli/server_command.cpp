@@ -75,12 +75,14 @@ int server_command(const Terminal& terminal, const ServerFlags& flags,
   for (const auto& warning : loaded->warnings) log::warn(warning);
   options.config = std::move(loaded->config);
   options.first_key_file = flags.first_key;
+  auto left_to_tell = flags;  // what ends a server later is for its log: whoever waited on the descriptor has heard
   options.ready = [&](const server::Ready& ready) {
     tell_ready(flags, terminal, ready);
+    left_to_tell.ready_fd = -1;
     agent::tell_systemd("READY=1");
   };
   const auto ended = server::run_server(options);
-  if (!ended) return refuse(terminal, flags, {ended.error()});
+  if (!ended) return refuse(terminal, left_to_tell, {ended.error()});
   return exit_ok;
 }
 

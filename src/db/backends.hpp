@@ -16,6 +16,8 @@ std::unique_ptr<Connection> open_postgres(const std::string& url);
 // waiting for the day that somebody moves to PostgreSQL. Throws DbError.
 void require_text(std::string_view text);
 
+inline constexpr std::string_view fenced_words = "the transaction was refused: another server leads";
+
 // Statements stay prepared per connection; beyond this many the cache starts anew.
 inline constexpr std::size_t statements_max = 500;
 

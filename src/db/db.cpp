@@ -38,13 +38,30 @@ std::size_t utf8_sequence(std::string_view text) {
 void Connection::copy_to(const std::string&) { throw DbError("only an SQLite database is copied to a file"); }
 
 void Connection::begin() {
-  if (depth_ == 0) {
+  if (depth_ == 0 && fence_) {
+    begin_fenced(*fence_);
+  } else if (depth_ == 0) {
     control(is_postgres() ? "BEGIN ISOLATION LEVEL SERIALIZABLE" : "BEGIN IMMEDIATE");
   } else {
     require_transaction();
     control("SAVEPOINT " + savepoint(depth_));
   }
   ++depth_;
+}
+
+void Connection::begin_fenced(const Fence& fence) {
+  control("BEGIN IMMEDIATE");
+  bool open = false;
+  try {
+    const auto rows = run(fence.check, {}).rows;
+    open = !rows.empty() && Convert<bool>::from(rows.front().front());
+  } catch (...) {
+    control("ROLLBACK");
+    throw;
+  }
+  if (open) return;
+  control("ROLLBACK");
+  throw Fenced(std::string(fenced_words));
 }
 
 // When it throws, the level is still open and the caller rolls it back.

@@ -31,6 +31,11 @@ struct UniqueViolation : DbError {
   using DbError::DbError;
 };
 
+// The fence of a connection has refused a transaction: somebody else may write now. Nothing of it has happened.
+struct Fenced : DbError {
+  using DbError::DbError;
+};
+
 using Value = std::variant<std::monostate, std::int64_t, double, std::string>;
 
 // Text that is compared and stored byte by byte; everything else converts to and from one of Value's alternatives.
@@ -146,6 +151,16 @@ class Connection {
   void rollback();
   int depth() const { return depth_; }
 
+  // Two statements that every outermost transaction begins with, in one round trip. `lock` is a LOCK TABLE, which
+  // SQLite leaves out, as its BEGIN IMMEDIATE is one; `check` gives one row with one comparison. Unless that is true,
+  // `begin` throws Fenced and no transaction is open. PostgreSQL takes the snapshot of a transaction after the lock:
+  // who holds a conflicting lock while they change what `check` reads knows that no transaction with the old answer
+  // commits later.
+  struct Fence {
+    std::string lock, check;
+  };
+  void set_fence(Fence fence) { fence_ = std::move(fence); }
+
  protected:
   // Backends call this before a statement: a database may roll everything back by itself (disk full, connection lost),
   // and what then ran would be committed alone, outside the transaction that its caller believes in.
@@ -154,8 +169,11 @@ class Connection {
  private:
   virtual void control(std::string_view sql) = 0;  // BEGIN, COMMIT, SAVEPOINT, ...
   virtual bool in_transaction() const = 0;         // what the database itself thinks
+  // Begins the outermost transaction and looks at the fence; when it throws, no transaction is open.
+  virtual void begin_fenced(const Fence& fence);
 
   int depth_ = 0;
+  std::optional<Fence> fence_;
 };
 
 // Commits when `work` returns a value, rolls back on an error or an exception. `work` returns a Result.

@@ -331,6 +331,36 @@ TEST_P(DbContract, AWriterWhoIsKilledLosesNothingThatWasCommitted) {
   for (std::size_t i = 0; i < kept.size(); ++i) ASSERT_EQ(kept[i], static_cast<std::int64_t>(i)) << "a hole";
 }
 
+TEST_P(DbContract, AFenceLetsTransactionsBeginWhileItSaysYesAndNoneAfterwards) {
+  db_->script("CREATE TABLE gate (open BIGINT NOT NULL); INSERT INTO gate VALUES (1)");
+  db_->set_fence({.lock = "LOCK TABLE gate IN ROW SHARE MODE", .check = "SELECT open = 1 FROM gate"});
+  const auto write = [&](const std::string& id) {
+    return transact(*db_, [&]() -> Outcome {
+      insert(id);
+      EXPECT_TRUE(transact(*db_, [&]() -> Outcome { return 0; }));  // inner levels ask nothing
+      return 0;
+    });
+  };
+  EXPECT_TRUE(write("a"));
+  db_->exec("UPDATE gate SET open = 0");
+  EXPECT_THROW(write("b"), Fenced);
+  EXPECT_EQ(db_->depth(), 0);
+  EXPECT_THROW(write("c"), Fenced);
+  db_->script("DELETE FROM gate");  // no row is no yes
+  EXPECT_THROW(write("d"), Fenced);
+  db_->exec("INSERT INTO gate VALUES ($1)", 1);
+  EXPECT_TRUE(write("e"));
+  EXPECT_EQ(count(), 2);
+}
+
+TEST_P(DbContract, AFenceThatCannotBeAskedLeavesNoTransactionOpen) {
+  db_->set_fence({.lock = "LOCK TABLE things IN ROW SHARE MODE", .check = "SELECT open = 1 FROM nowhere"});
+  EXPECT_THROW(db_->begin(), DbError);
+  EXPECT_EQ(db_->depth(), 0);
+  insert("alone");  // outside of a transaction the connection works on
+  EXPECT_EQ(count(), 1);
+}
+
 GYRE_TEST_ON_EVERY_DATABASE(DbContract);
 
 class Migrations : public testing::TestWithParam<Backend> {

@@ -159,6 +159,33 @@ class PostgresConnection final : public Connection {
       throw DbError("the transaction was rolled back instead of committed");
   }
 
+  // One round trip for all of it. The simple protocol plans one statement after the other, so the check's snapshot is
+  // newer than the lock.
+  void begin_fenced(const Fence& fence) override {
+    const auto sql = "BEGIN ISOLATION LEVEL SERIALIZABLE; " + fence.lock + "; " + fence.check;
+    reconnect_if_lost();
+    Answer answer(PQexec(handle_.get(), sql.c_str()));
+    if (lost()) {  // as in `control`: nothing has happened yet
+      reconnect_if_lost();
+      answer.reset(PQexec(handle_.get(), sql.c_str()));
+    }
+    try {
+      answer = checked(answer.release());
+    } catch (const DbError&) {
+      abandon();
+      throw;
+    }
+    const auto rows = to_rows(answer).rows;
+    if (!rows.empty() && Convert<bool>::from(rows.front().front())) return;
+    abandon();
+    throw Fenced(std::string(fenced_words));
+  }
+
+  // Ends what a begin that did not succeed has left open.
+  void abandon() {
+    if (!lost() && in_transaction()) PQclear(PQexec(handle_.get(), "ROLLBACK"));
+  }
+
   bool in_transaction() const override {
     const auto status = PQtransactionStatus(handle_.get());
     return status == PQTRANS_INTRANS || status == PQTRANS_INERROR;
@@ -166,11 +193,16 @@ class PostgresConnection final : public Connection {
 
   bool lost() const { return PQstatus(handle_.get()) == CONNECTION_BAD; }
 
+  // A primary that was made a standby keeps its connections and refuses every write: the new primary is found by
+  // connecting anew, with an address that names all of them and target_session_attrs=read-write.
+  bool must_reconnect() const { return lost() || (read_only_ && !in_transaction()); }
+
   // Only outside a transaction: what a lost connection had not committed is gone, and its caller must hear so.
   void reconnect_if_lost() {
-    if (!lost()) return;
+    if (!must_reconnect()) return;
     if (depth() > 0) throw DbError("the connection to PostgreSQL is lost");
     statements_.clear();
+    read_only_ = false;
     PQreset(handle_.get());
     if (lost()) throw DbError("cannot connect to PostgreSQL: " + words());
     prepare_session();
@@ -215,6 +247,7 @@ class PostgresConnection final : public Connection {
     const char* primary = answer ? PQresultErrorField(answer.get(), PG_DIAG_MESSAGE_PRIMARY) : nullptr;
     auto message = primary ? std::string(primary) : words();
     if (state) message += std::string(" [") + state + "]";
+    if (state && std::string_view(state) == "25006") read_only_ = true;
     if (state && std::string_view(state) == "23505") throw UniqueViolation(message);
     throw DbError(message);
   }
@@ -274,6 +307,7 @@ class PostgresConnection final : public Connection {
   std::unique_ptr<PGconn, Finish> handle_;
   std::unordered_map<std::string, std::string> statements_;  // types and text -> its name on the server
   std::uint64_t prepared_ = 0;
+  bool read_only_ = false;  // the server has refused to write
 };
 
 }  // namespace

@@ -19,8 +19,13 @@
 namespace gyre::engine {
 namespace {
 
-enum class Kind { fake, docker, podman };
-BOOST_DESCRIBE_ENUM(Kind, fake, docker, podman)
+enum class Kind { fake, docker, podman, bounded_fake, bounded_docker };
+BOOST_DESCRIBE_ENUM(Kind, fake, docker, podman, bounded_fake, bounded_docker)
+
+// Where the socket of each real engine is told.
+const std::map<Kind, const char*> socket_variables{{Kind::docker, "GYRE_TEST_DOCKER_SOCKET"},
+                                                   {Kind::podman, "GYRE_TEST_PODMAN_SOCKET"},
+                                                   {Kind::bounded_docker, "GYRE_TEST_BOUNDED_DOCKER_SOCKET"}};
 
 std::string environment(const char* name) {
   const char* value = std::getenv(name);
@@ -40,12 +45,14 @@ class EngineContract : public testing::TestWithParam<Kind> {
       login = {"tester", "open-sesame"};
       fill(images);
       runtime = std::make_unique<TestRuntime>(TestRuntime::Clock::virtual_time);
-      auto made = std::make_unique<FakeEngine>(*runtime, images);
+      FakeEngineConfig config;
+      config.info.container_disk_limit = GetParam() == Kind::bounded_fake;
+      auto made = std::make_unique<FakeEngine>(*runtime, images, config);
       the_fake = made.get();
       engine = std::move(made);
       return;
     }
-    const char* variable = GetParam() == Kind::docker ? "GYRE_TEST_DOCKER_SOCKET" : "GYRE_TEST_PODMAN_SOCKET";
+    const char* variable = socket_variables.at(GetParam());
     socket = environment(variable);
     if (socket.empty())
       GTEST_SKIP() << variable << " is not set: no such engine here (tests/images/engines.sh starts one)";
@@ -65,7 +72,7 @@ class EngineContract : public testing::TestWithParam<Kind> {
     for (const auto& volume : volumes) EXPECT_TRUE(remove_volume(volume));
   }
 
-  bool fake() const { return GetParam() == Kind::fake; }
+  bool fake() const { return GetParam() == Kind::fake || GetParam() == Kind::bounded_fake; }
 
   // The images of tests/images, as the fake plays them.
   static void fill(FakeRegistry& registry) {
@@ -101,6 +108,8 @@ class EngineContract : public testing::TestWithParam<Kind> {
                                                      .busy_cpus = 1,
                                                      .memory_bytes = 1'000'000,
                                                      .received_bytes_per_second = 10})});
+    registry.push(name("fill"),
+                  {.program = program({.lines = {"could not write 100 MB"}, .disk_bytes_per_second = 50'000'000})});
     registry.push(name("large"), {.layers = 5, .bytes = 72'000'000, .bytes_per_second = 40'000'000});
     registry.push(name("arm"), {.architecture = "arm64"});
     registry.push(name("arm-list"), {.architecture = "arm64"});
@@ -753,6 +762,50 @@ TEST_P(EngineContract, TheContainersOwnDiskIsMeasured) {
   }
   EXPECT_GE(used, 12 << 20);
   EXPECT_LT(used, 14 << 20);
+}
+
+// Engines on a file system that bounds what a container writes to its own disk.
+class BoundedDisks : public EngineContract {};
+
+INSTANTIATE_TEST_SUITE_P(Engines, BoundedDisks, testing::Values(Kind::bounded_fake, Kind::bounded_docker),
+                         [](const auto& kind) { return std::string(enum_text(kind.param)); });
+
+TEST_P(BoundedDisks, AContainerWritesToItsOwnDiskUpToItsLimitAndGoesOn) {
+  const auto info = wait<EngineInfo>([&](auto done) { engine->info(done); });
+  ASSERT_TRUE(info) << info.error().message();
+  ASSERT_TRUE(info->container_disk_limit);
+  constexpr std::int64_t limit = 64 << 20;
+  auto of = spec("fill");
+  of.env = {{"MB", "100"}};
+  of.disk_bytes = limit;
+  const auto volume = "gyre-test-" + mark;
+  ASSERT_TRUE(create_volume(volume));
+  of.mounts.push_back({.kind = Mount::Kind::volume, .volume = volume, .path = "/workspace"});
+  const auto id = started(of);
+  Log log;
+  const auto subscription = open_log(id, {.follow = true}, log);
+  EXPECT_TRUE(eventually([&] { return log.out.find("could not write 100 MB") != std::string::npos; }))
+      << log.out << log.error;
+  std::int64_t used = 0;
+  EXPECT_TRUE(eventually([&] {
+    used = disk_used(id).value_or(0);
+    return used > limit / 2;
+  }));
+  EXPECT_LE(used, limit);
+  const auto still = look(id);
+  ASSERT_TRUE(still);
+  EXPECT_EQ(still->state, ContainerState::running) << "the write is refused, the program is not killed";
+}
+
+TEST_P(BoundedDisks, AnotherContainersDiskIsItsOwn) {
+  auto of = spec("hello");
+  of.disk_bytes = 32 << 20;
+  ONLY_REAL_ENGINES();
+  const auto said = shell("dd if=/dev/zero of=/full bs=1M count=64 2>/dev/null || echo refused", of);
+  EXPECT_NE(said.find("refused"), std::string::npos) << said;
+  auto next = spec("hello", "next");
+  next.disk_bytes = 128 << 20;
+  EXPECT_EQ(shell("dd if=/dev/zero of=/full bs=1M count=64 2>/dev/null && echo written", next), "written\n");
 }
 
 // ---- logs ----

@@ -102,6 +102,7 @@ void Core::drain() {
       on_failed_commit.push_back(std::move(waiting_.front().failed));
       waiting_.pop_front();
     }
+    if (dynamic_cast<const db::Fenced*>(&problem) != nullptr) failures.insert(failures.begin(), on_fenced_);
     failures.insert(failures.end(), std::make_move_iterator(on_failed_commit.begin()),
                     std::make_move_iterator(on_failed_commit.end()));
   }

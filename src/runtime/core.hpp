@@ -27,6 +27,9 @@ class Core {
   // From any thread. `failed` runs instead of the effects when the task threw or its commit failed.
   void post(std::string_view name, std::function<void()> task, std::function<void()> failed = {});
 
+  // Called when the fence of the connection has refused a batch, before the `failed` of its tasks.
+  void on_fenced(std::function<void()> callback) { on_fenced_ = std::move(callback); }
+
   // Timers whose callbacks are tasks; the timer ends with the returned object.
   std::unique_ptr<Timer> every(Duration period, std::string_view name, std::function<void()> task);
   void after(Duration delay, std::string_view name, std::function<void()> task);
@@ -68,6 +71,7 @@ class Core {
   std::deque<Task> waiting_;
   bool drain_posted_ = false;
   std::vector<std::function<void()>> effects_;
+  std::function<void()> on_fenced_;
   Counters counters_;
   Alive alive_;
 };

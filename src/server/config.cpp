@@ -307,10 +307,11 @@ const Key table[] = {
     {.name = "agents.advertise",
      .type = addresses_type,
      .list = true,
-     .description = "Addresses that agents are told to connect to, and that this server's agent certificate names. "
-                    "Made from public_url and agents.listen when empty.",
-     .korean =
-         "에이전트에게 알려 주고 서버의 에이전트용 인증서에 적는 주소. 비우면 public_url과 agents.listen에서 만들어요.",
+     .description =
+         "Addresses that agents are told to connect to, and that this server's agent certificate names; with "
+         "several servers on one PostgreSQL, those of all. Made from public_url and agents.listen when empty.",
+     .korean = "에이전트에게 알려 주고 서버의 에이전트용 인증서에 적는 주소. PostgreSQL 하나를 여러 서버가 쓰면 모든 "
+               "서버의 주소. 비우면 public_url과 agents.listen에서 만들어요.",
      .set = set_addresses<&Config::agents_advertise>,
      .get = get_list<&Config::agents_advertise>},
     {.name = "limits.body_bytes",

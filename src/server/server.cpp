@@ -24,6 +24,7 @@
 #include "fleet/host_service.hpp"
 #include "http/admission.hpp"
 #include "http/server.hpp"
+#include "leadership/candidate.hpp"
 #include "link/authority.hpp"
 #include "link/grpc_server.hpp"
 #include "monitoring/metrics_routes.hpp"
@@ -38,6 +39,7 @@
 #include "runtime/os_random.hpp"
 #include "server/help.hpp"
 #include "server/landing.hpp"
+#include "server/standby.hpp"
 #include "server/system_routes.hpp"
 
 namespace gyre::server {
@@ -172,12 +174,49 @@ edge::Settings edge_settings(const Config& config) {
 constexpr Duration use_is_written_every = 5s;
 constexpr Duration use_is_kept = std::chrono::days(400);
 
+// ---- several servers on one PostgreSQL ----
+
+// Where this server answers, before it listens; the port of `listen` may then be 0, and the address is not for others
+// anyway.
+std::string url_of(const Config& config) {
+  if (!config.public_url.empty()) return config.public_url;
+  const auto first = parse_host_port(config.listen.front());
+  const std::string scheme = config.tls_certificate.empty() ? "http://" : "https://";
+  return scheme + text_of({reachable(first->host), first->port});
+}
+
+// The key and the authority are files, and the same on every server: a second leader with others could open none of the
+// secrets, and no agent would believe it. The database remembers what it belongs to.
+Result<> require_shared_files(db::Connection& database, const fs::path& data_dir, const std::string& key,
+                              const link::Authority& authority) {
+  LeadershipStore store(database);
+  const auto file = data_dir / "secret.key";
+  const auto folder = data_dir / "authority";
+  try {
+    if (const auto digest = sha256_hex("secret.key of gyre\n" + key); store.shared_file("secret.key", digest) != digest)
+      return fail(Reason::shared_file_differs, {{"path", file.string()}, {"copy", "secret.key"}});
+    if (store.shared_file("authority", authority.fingerprint()) != authority.fingerprint())
+      return fail(Reason::shared_file_differs,
+                  {{"path", (folder / "ca.key").string()}, {"copy", "authority/ca.key, authority/ca.crt"}});
+  } catch (const db::DbError& problem) {
+    return fail(Reason::database_unusable, {{"detail", problem.what()}});
+  }
+  return {};
+}
+
+std::string name_of_this_process() {
+  char host[256] = {};
+  ::gethostname(host, sizeof host - 1);
+  return std::string(host) + ":" + std::to_string(::getpid());
+}
+
 // ---- the server ----
 
 class Server {
  public:
   Server(const ServerOptions& options, std::unique_ptr<db::Connection> database, link::Authority authority,
-         std::string key, std::shared_ptr<MetricsStore> metrics_store, const HostPort& agents)
+         std::string key, std::shared_ptr<MetricsStore> metrics_store, const HostPort& agents,
+         std::optional<Epoch> epoch)
       : options_(options),
         config_(options.config),
         agents_(agents),
@@ -199,6 +238,7 @@ class Server {
         router_(core_, [this](const http::Request& request) { return accounts_.authenticate(request); }) {
     hosts_.set_listener(pods_);
     use_timer_ = core_.every(use_is_written_every, "write down the proxy's use", [this] { write_use(); });
+    if (epoch) leadership_.emplace(core_, *epoch, LeaseTimes{}, [this] { give_up(Error{Reason::deposed, {}, ""}); });
     watch_everything();
   }
 
@@ -309,18 +349,16 @@ class Server {
           auto response = std::make_shared<http::Response>(router_.dispatch(*shared));
           core_.after_commit([response, respond, ticket] { respond(std::move(*response)); });
         },
-        [shared, respond] {
-          respond(http::problem(Error{Reason::internal_error, {}, ""}, *shared));
+        [this, shared, respond] {
+          // Deposed: nothing has happened, and another server does it.
+          const bool leads = !leadership_ || leadership_->leads();
+          auto response = http::problem(Error{leads ? Reason::internal_error : Reason::deposed, {}, ""}, *shared);
+          if (!leads) response.headers.set("Retry-After", "1");
+          respond(std::move(response));
         });
   }
 
-  // Before the API listens, the port of `listen` may be 0; then the address is not for others anyway.
-  std::string public_url() const {
-    if (!config_.public_url.empty()) return config_.public_url;
-    const auto first = parse_host_port(config_.listen.front());
-    const std::string scheme = config_.tls_certificate.empty() ? "http://" : "https://";
-    return scheme + text_of({reachable(first->host), first->port});
-  }
+  std::string public_url() const { return url_of(config_); }
 
   void tell_ready(const Bootstrap& bootstrap) {
     Ready ready;
@@ -360,15 +398,21 @@ class Server {
     log::info("server closing", {{"connections", std::to_string(http_ ? http_->connections() : 0)}});
     feed_.close_all();
     monitoring_.close_all();
-    if (!http_) return runtime_.stop();
+    if (!http_) return leave();
     http_->drain(config_.drain_timeout, [this] {
-      const auto stop = [this] { runtime_.stop(); };
-      const auto last = [this, stop] {
+      const auto go = [this] { leave(); };
+      const auto last = [this, go] {
         write_use();
-        core_.after_commit(stop);
+        core_.after_commit(go);
       };
-      core_.post("write down the proxy's use", last, stop);
+      core_.post("write down the proxy's use", last, go);
     });
+  }
+
+  // The last thing a leader does is to say that it leads no more: one that stands by need not wait for the lease's end.
+  void leave() {
+    if (!leadership_) return runtime_.stop();
+    leadership_->give_back([this] { runtime_.stop(); });
   }
 
   // ---- the proxy ----
@@ -542,6 +586,8 @@ class Server {
                    [this] { return static_cast<double>(link_.counters().carries); });
     metrics_.gauge("gyre_proxy_pods", "Pods that the proxy knows.", {},
                    [this] { return static_cast<double>(routes_.pods()); });
+    metrics_.gauge("gyre_leading", "1 when this server leads, 0 when it stands by.", {},
+                   [this] { return !leadership_ || leadership_->leads() ? 1.0 : 0.0; });
     metrics_.gauge("gyre_event_readers", "Open event streams.", {},
                    [this] { return static_cast<double>(feed_.readers()); });
   }
@@ -560,6 +606,7 @@ class Server {
   link::Authority authority_;
   std::string key_;
   Core core_;
+  std::optional<Leadership> leadership_;  // on PostgreSQL
   Metrics metrics_;
   AccountService accounts_;
   Events events_;
@@ -577,6 +624,23 @@ class Server {
   std::unique_ptr<Timer> use_timer_;
   std::unique_ptr<http::Server> http_;
 };
+
+// `gyre up` waits for a server that does its work; a service manager, for one that has come up.
+StandbyOptions standby_options(ServerOptions& options) {
+  StandbyOptions out;
+  out.http = http_options(options.config);
+  out.holder = name_of_this_process();
+  out.url = url_of(options.config);
+  if (!options.first_key_file.empty()) return out;
+  out.listening = [&options](const std::vector<http::Server::Bound>& bound) {
+    Ready ready;
+    ready.url = url_of(options.config);
+    ready.local_url = bound.front().url();
+    for (const auto& one : bound) ready.listen.push_back(text_of({one.host, one.port}));
+    if (const auto tell = std::exchange(options.ready, nullptr)) tell(ready);  // once, not again when it leads
+  };
+  return out;
+}
 
 }  // namespace
 
@@ -599,7 +663,17 @@ Result<> run_server(const ServerOptions& options) {
   auto key = TRY(installation_key(fs::path(config.data_dir) / "secret.key", random));
   std::shared_ptr<MetricsStore> metrics_store = TRY(MetricsStore::open(fs::path(config.data_dir) / "metrics.db"));
   const auto agents = TRY(agents_address(config.agents_listen));
-  Server server(options, std::move(database), std::move(authority), std::move(key), std::move(metrics_store), agents);
+  std::optional<Epoch> epoch;
+  auto leading = options;
+  if (database->is_postgres()) {
+    TRY(require_shared_files(*database, config.data_dir, key, authority));
+    auto won = TRY(stand_by(std::move(database), standby_options(leading)));
+    if (!won) return {};
+    database = std::move(won->database);
+    epoch = won->epoch;
+  }
+  Server server(leading, std::move(database), std::move(authority), std::move(key), std::move(metrics_store), agents,
+                epoch);
   return server.run();
 }
 

@@ -31,14 +31,16 @@ std::vector<http::Route> system_routes(SystemRoutesNeeds needs) {
                  "200 when the core takes requests and its database answers. What restarts a hung server asks this.",
                  [](const http::Request&) { return Result<http::Response>(text("ok\n")); }));
   out.back().answer_type = "text/plain";
-  out.push_back(open_route("/readyz", "Does the server take new work",
-                           "200 when it does, 503 from the moment it begins to shut down. What spreads load asks this.",
-                           [ready = needs.ready](const http::Request&) -> Result<http::Response> {
-                             if (!ready()) return fail(Reason::shutting_down);
-                             return text("ready\n");
-                           }));
+  out.push_back(
+      open_route("/readyz", "Does the server take new work",
+                 "200 when it does; 503 from the moment it begins to shut down, and while it stands by for another "
+                 "server. What spreads load asks this.",
+                 [ready = needs.ready](const http::Request&) -> Result<http::Response> {
+                   if (!ready()) return fail(Reason::shutting_down);
+                   return text("ready\n");
+                 }));
   out.back().answer_type = "text/plain";
-  out.back().errors = {Reason::shutting_down};
+  out.back().errors = {Reason::shutting_down, Reason::standing_by, Reason::no_leader};
   out.push_back(
       open_route("/metrics", "Numbers for Prometheus",
                  "In Prometheus's text format: of this process, and the last "

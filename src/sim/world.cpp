@@ -13,6 +13,7 @@
 #include "events/event_routes.hpp"
 #include "fleet/gpu_routes.hpp"
 #include "fleet/host_routes.hpp"
+#include "leadership/leadership_store.hpp"
 #include "monitoring/metrics_routes.hpp"
 #include "pods/pod_exec_routes.hpp"
 #include "pods/pod_routes.hpp"
@@ -67,40 +68,76 @@ struct World::Machine {
   int next_port = 20'000;
   bool cut = false;
   bool away = false;             // the machine has no power
+  std::weak_ptr<Server> server;  // whom it is connected to
   std::uint64_t connection = 0;  // 0: none; messages of an older one do not arrive, as with TCP
   std::uint64_t connections = 0;
   std::set<std::string> crashed;  // containers the test ended itself
 };
 
+// A server's own connection to the one database, so that each has its own fence. The world is one thread and a
+// transaction one callback: two of them never overlap.
+class World::Session final : public db::Connection {
+ public:
+  explicit Session(db::Connection& database) : database_(database) {
+    set_fence(LeadershipStore::fence(database_.value<Epoch>("SELECT epoch FROM leadership WHERE id = 1")));
+  }
+  db::Rows run(std::string_view sql, const std::vector<db::Value>& parameters) override {
+    require_transaction();
+    return database_.run(sql, parameters);
+  }
+  void script(std::string_view sql) override {
+    require_transaction();
+    database_.script(sql);
+  }
+  bool is_postgres() const override { return database_.is_postgres(); }
+
+ private:
+  void control(std::string_view sql) override {
+    database_.run(sql, {});
+    if (sql.starts_with("BEGIN")) open_ = true;
+    if (sql == "COMMIT" || sql == "ROLLBACK") open_ = false;
+  }
+  bool in_transaction() const override { return open_; }
+
+  db::Connection& database_;
+  bool open_ = false;
+};
+
 // The server's end of every link.
 class World::ServerEnd final : public link::AgentLink {
  public:
-  explicit ServerEnd(World& world) : world_(world) {}
+  ServerEnd(World& world, const Server& mine) : world_(world), mine_(mine) {}
 
   void send(const HostId& host, link::ServerMessage message) override {
     auto& to = world_.machine(host);
-    if (to.connection == 0) return;
+    if (!connected(host)) return;
     world_.deliver([&to, connection = to.connection, message = std::move(message)] {
       if (to.connection == connection && to.agent) to.agent->server_said(message);
     });
   }
-  bool connected(const HostId& host) const override { return world_.machine(host).connection != 0; }
+  bool connected(const HostId& host) const override {
+    const auto& to = world_.machine(host);
+    return to.connection != 0 && to.server.lock().get() == &mine_;
+  }
   void disconnect(const HostId& host) override {
+    if (!connected(host)) return;
     auto& to = world_.machine(host);
     world_.runtime.post([this, &to] { world_.disconnect(to); });
   }
 
  private:
   World& world_;
+  const Server& mine_;
 };
 
 struct World::Server {
   explicit Server(World& in)
       : world(in),
-        core(in.runtime, *in.db_),
+        session(*in.db_),
+        core(in.runtime, session),
         events(core),
         feed(core, events),
-        link(in),
+        link(in, *this),
         hosts(core, events, link, fleet_config()),
         accounts(core, {.password_cost = {.passes = 1, .memory_bytes = 8192}}),
         quotas(core, events),
@@ -149,6 +186,7 @@ struct World::Server {
   }
 
   World& world;
+  Session session;
   Core core;
   Events events;
   EventFeed feed;
@@ -171,8 +209,9 @@ class World::AgentEnd final : public link::ServerLink {
   void send(link::AgentMessage message) override {
     if (from_.connection == 0) return;
     world_.deliver([this, connection = from_.connection, message = std::move(message)] {
-      if (from_.connection != connection || !world_.server_) return;
-      auto& server = *world_.server_;
+      const auto to = from_.server.lock();
+      if (from_.connection != connection || !to) return;
+      auto& server = *to;
       server.core.post("an agent said", [&server, id = from_.id, message] { server.hosts.agent_said(id, message); });
     });
   }
@@ -208,6 +247,7 @@ World::~World() {
   for (const char* suffix : {"", ".restored", ".restored-wal", ".restored-shm"})
     if (!backup_.empty()) std::filesystem::remove(backup_ + suffix);
   for (auto& machine : machines_) machine->agent.reset();
+  deposed_.reset();
   server_.reset();
 }
 
@@ -288,6 +328,7 @@ void World::start_agent(Machine& at) {
 void World::connect(Machine& at) {
   if (at.connection != 0 || !at.agent || at.cut || at.away || !server_) return;
   at.connection = ++at.connections;
+  at.server = server_;
   auto& server = *server_;
   server.core.post("agent connected", [&server, id = at.id] { server.hosts.agent_connected(id); });
   at.agent->server_connected();
@@ -296,8 +337,8 @@ void World::connect(Machine& at) {
 void World::disconnect(Machine& at) {
   if (at.connection == 0) return;
   at.connection = 0;
-  if (server_) {
-    auto& server = *server_;
+  if (const auto was = at.server.lock()) {
+    auto& server = *was;
     server.core.post("agent disconnected", [&server, id = at.id] { server.hosts.agent_disconnected(id); });
   }
   if (at.agent) at.agent->server_disconnected();
@@ -313,10 +354,24 @@ void World::crash_server() {
 
 void World::restart_server() {
   CHECK(!server_);
-  server_ = std::make_unique<Server>(*this);
+  server_ = std::make_shared<Server>(*this);
   for (auto& at : machines_)
     runtime.after(Duration(static_cast<std::int64_t>(1000 + dice.below(4000))),
                   [this, at = at.get()] { connect(*at); });
+}
+
+void World::depose_server(Duration goes_on) {
+  CHECK(server_ && !deposed_);
+  deposed_ = std::move(server_);
+  db_->exec("UPDATE leadership SET epoch = epoch + 1 WHERE id = 1");
+  restart_server();
+  runtime.after(goes_on, [this, old = std::weak_ptr(deposed_)] {
+    const auto same = old.lock();
+    if (!same || same != deposed_) return;
+    for (auto& at : machines_)
+      if (at->server.lock() == same) disconnect(*at);
+    deposed_.reset();
+  });
 }
 
 void World::crash_agent(const HostId& host) {
@@ -400,11 +455,21 @@ void World::heal() {
 
 http::Response World::call(http::Method method, const std::string& target, const std::string& body,
                            const std::string& key) {
+  return call_at(server_.get(), method, target, body, key);
+}
+
+http::Response World::call_deposed(http::Method method, const std::string& target, const std::string& body) {
+  CHECK(deposed_);
+  return call_at(deposed_.get(), method, target, body, {});
+}
+
+http::Response World::call_at(Server* server, http::Method method, const std::string& target, const std::string& body,
+                              const std::string& key) {
   http::Request request;
   request.method = method;
   if (!body.empty()) request.headers.set("Content-Type", "application/json");
   request.body = body;
-  return send(std::move(request), target, key);
+  return send(server, std::move(request), target, key);
 }
 
 http::Response World::open(const std::string& target, const std::string& protocol, const std::string& key) {
@@ -414,18 +479,18 @@ http::Response World::open(const std::string& target, const std::string& protoco
   request.headers.set("Sec-WebSocket-Version", "13");
   request.headers.set("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==");
   request.headers.set("Sec-WebSocket-Protocol", protocol);
-  return send(std::move(request), target, key);
+  return send(server_.get(), std::move(request), target, key);
 }
 
-http::Response World::send(http::Request request, const std::string& target, const std::string& key) {
-  if (!server_) return {.status = 0};
+http::Response World::send(Server* at, http::Request request, const std::string& target, const std::string& key) {
+  if (!at) return {.status = 0};
+  auto& server = *at;
   const auto question = target.find('?');
   request.path = target.substr(0, question);
   if (question != std::string::npos) request.query = http::Query::parse(target.substr(question + 1)).value();
   request.headers.set("Authorization", "Bearer " + (key.empty() ? admin_key_ : key));
   request.remote_address = "127.0.0.1";
   auto answer = std::make_shared<std::optional<http::Response>>();
-  auto& server = *server_;
   server.core.post(
       "request",
       [&server, request, answer] {

@@ -67,6 +67,11 @@ class World {
   void set_link_faults(LinkFaults faults) { faults_ = faults; }
   void crash_server();  // and start it again with restart_server
   void restart_server();
+  // Another server takes the lead from one that was stopped in its tracks. For `goes_on` the old one is awake again and
+  // has not looked up: its timers run, it holds the agents it had, and it answers whoever asks it.
+  void depose_server(Duration goes_on);
+  bool has_deposed_server() const { return deposed_ != nullptr; }
+  http::Response call_deposed(http::Method method, const std::string& target, const std::string& body = {});
   bool server_is_up() const { return server_ != nullptr; }
   void crash_agent(const HostId& host);
   void restart_agent(const HostId& host);
@@ -95,9 +100,9 @@ class World {
   void in_task(std::function<void()> work);  // as a task of the server, done when this returns
 
  private:
-  http::Response send(http::Request request, const std::string& target, const std::string& key);
   struct Server;
   struct Machine;
+  class Session;
   class ServerEnd;
   class AgentEnd;
   void deliver(std::function<void()> arrive);  // over the hostile link
@@ -105,12 +110,17 @@ class World {
   void disconnect(Machine& machine);
   void start_agent(Machine& machine);
   Machine& machine(const HostId& host) const;
+  // At `server`; nullptr answers nothing (status 0).
+  http::Response call_at(Server* server, http::Method method, const std::string& target, const std::string& body,
+                         const std::string& key);
+  http::Response send(Server* server, http::Request request, const std::string& target, const std::string& key);
 
   std::uint64_t seed_;
   LinkFaults faults_;
   std::unique_ptr<db::Connection> db_;
   std::shared_ptr<MetricsStore> metrics_store_;  // a file, in life: it outlives the server
-  std::unique_ptr<Server> server_;
+  std::shared_ptr<Server> server_;
+  std::shared_ptr<Server> deposed_;  // one that does not know it yet
   std::vector<std::unique_ptr<Machine>> machines_;
   std::string admin_key_;
   std::size_t checked_runs_ = 0;

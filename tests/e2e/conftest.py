@@ -90,7 +90,7 @@ def pytest_runtest_makereport(item):
     """A failed test shows the end of what server and agent logged."""
     report = (yield).get_result()
     if report.when == "call" and report.failed:
-        for name in ("gyre", "fresh_gyre", "two_gpus"):
+        for name in ("gyre", "fresh_gyre", "two_gpus", "installation"):
             made = item.funcargs.get(name)
             if made:
                 for which, text in made.logs().items():

@@ -204,6 +204,22 @@ def test_a_pod_that_overfills_its_disk_is_stopped_and_keeps_its_volume(engine, d
         made.clean()
 
 
+def test_a_pod_on_a_bounded_disk_cannot_overfill_it_and_runs_on(tmp_path):
+    socket_path = os.environ.get("GYRE_TEST_BOUNDED_DOCKER_SOCKET")
+    if not socket_path:
+        pytest.skip("no engine with bounded disks: GYRE_TEST_BOUNDED_DOCKER_SOCKET (tests/images/engines.sh)")
+    made = Gyre(tmp_path, engine=socket_path)
+    try:
+        made.up()
+        api = made.api
+        pod = api.create(image("fill"), containerDiskInGb=1, env={"MB": "1200"})
+        api.until_logged(pod["id"], "could not write 1200 MB", timeout=100)
+        assert api.pod(pod["id"])["status"] == "running"
+    finally:
+        made.clean()
+        Docker(socket_path).remove_all(made.label())
+
+
 class Neighbour:
     """Something else that listens on all addresses of this machine."""
 

@@ -1,7 +1,8 @@
 #!/bin/bash
 # Real container engines and registries for tests, private to one directory: a Docker Engine, Podman's compatible
-# service, and two registries on loopback (one open, one behind a login). Needs root and the Debian packages docker.io,
-# podman, netavark, aardvark-dns, catatonit, docker-registry, curl and jq.
+# service, and two registries on loopback (one open, one behind a login); where the kernel can mount a btrfs from a file,
+# also a Docker Engine whose file system bounds what a container writes. Needs root and the Debian packages docker.io,
+# podman, netavark, aardvark-dns, catatonit, docker-registry, btrfs-progs, curl and jq.
 #
 #   tests/images/engines.sh start DIR   starts what does not run, waits until it answers, writes and prints DIR/env
 #   tests/images/engines.sh start DIR --registry-only   only the open registry, which needs no root
@@ -98,8 +99,29 @@ start_docker() {
   # No default bridge: pods get networks of their own. The user-land proxy is off: ports are forwarded by the kernel.
   launch docker dockerd --data-root "$dir/docker" --exec-root "$dir/docker-run" --pidfile "$dir/dockerd.pid" \
     -H "unix://$dir/docker.sock" --live-restore --bridge none \
-    --default-address-pool "base=10.$network.0.0/17,size=24"
+    --default-address-pool "base=10.$network.0.0/18,size=24"
   wait_for "Docker" "$dir/docker.log" curl -sf --unix-socket "$dir/docker.sock" http://engine/_ping
+}
+
+# Docker on a btrfs of its own, which bounds a container's disk (a subvolume's quota). No part of any published port, so
+# it leaves iptables to the engine above: two engines share the chains' names.
+start_bounded_docker() {
+  alive "$dir/bounded.pid" && return 0
+  mkdir -p "$dir/bounded"
+  if ! mountpoint -q "$dir/bounded"; then
+    if [ ! -s "$dir/bounded.img" ]; then
+      truncate -s 4G "$dir/bounded.img"
+      mkfs.btrfs -q "$dir/bounded.img" >"$dir/bounded.log" 2>&1
+    fi
+    mount -o loop "$dir/bounded.img" "$dir/bounded" 2>"$dir/bounded.log" || {
+      echo "engines.sh: no engine with bounded disks, as a btrfs in a file cannot be mounted: $(tail -n 1 "$dir/bounded.log")" >&2
+      return 1
+    }
+  fi
+  launch bounded dockerd --data-root "$dir/bounded/docker" --exec-root "$dir/bounded-run" --storage-driver btrfs \
+    --pidfile "$dir/bounded-dockerd.pid" -H "unix://$dir/bounded.sock" --live-restore --bridge none --iptables=false \
+    --ip6tables=false --default-address-pool "base=10.$network.64.0/18,size=24"
+  wait_for "Docker on btrfs" "$dir/bounded.log" curl -sf --unix-socket "$dir/bounded.sock" http://engine/_ping
 }
 
 start_podman() {
@@ -163,27 +185,34 @@ case $verb in
     start_registry private "$private_port" "$dir/htpasswd"
     start_docker
     start_podman
+    bounded=''
+    if start_bounded_docker; then bounded="export GYRE_TEST_BOUNDED_DOCKER_SOCKET=$dir/bounded.sock"; fi
     cat >"$dir/env" <<END
 export GYRE_TEST_DOCKER_SOCKET=$dir/docker.sock
 export GYRE_TEST_PODMAN_SOCKET=$dir/podman.sock
 export GYRE_TEST_REGISTRY=127.0.0.1:$port
 export GYRE_TEST_PRIVATE_REGISTRY=127.0.0.1:$private_port
 export GYRE_TEST_PRIVATE_LOGIN=$login_user:$login_password
+$bounded
 END
     cat "$dir/env"
     ;;
   stop)
-    if alive "$dir/docker.pid"; then
-      DOCKER_HOST=unix://$dir/docker.sock docker ps -aq | xargs -r env DOCKER_HOST="unix://$dir/docker.sock" docker rm -fv >/dev/null
-      DOCKER_HOST=unix://$dir/docker.sock docker network prune -f >/dev/null
-      DOCKER_HOST=unix://$dir/docker.sock docker volume prune -f >/dev/null
-    fi
+    for engine in docker bounded; do
+      alive "$dir/$engine.pid" || continue
+      at="unix://$dir/$engine.sock"
+      DOCKER_HOST=$at docker ps -aq | xargs -r env DOCKER_HOST="$at" docker rm -fv >/dev/null
+      DOCKER_HOST=$at docker network prune -f >/dev/null
+      DOCKER_HOST=$at docker volume prune -f >/dev/null
+    done
     if alive "$dir/podman.pid"; then
       podman_command rm --all --force --time 0 >/dev/null
       podman_command network prune --force >/dev/null
       podman_command volume prune --force >/dev/null
     fi
     end docker
+    end bounded
+    if mountpoint -q "$dir/bounded"; then umount "$dir/bounded"; fi
     end podman
     end registry
     end private
