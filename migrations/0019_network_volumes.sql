@@ -10,10 +10,11 @@ CREATE TABLE network_volumes (
   version BIGINT NOT NULL,
   UNIQUE (workspace, name)
 );
-CREATE INDEX network_volumes_to_make ON network_volumes (id) WHERE ready = 0;
+CREATE INDEX network_volumes_to_make ON network_volumes (data_center, id) WHERE ready = 0;
 
 -- Directories of deleted volumes that are still to be removed; a row goes when its directory is gone.
 CREATE TABLE network_volume_removals (
   id TEXT PRIMARY KEY,
   data_center TEXT NOT NULL
 );
+CREATE INDEX network_volume_removals_of ON network_volume_removals (data_center, id);

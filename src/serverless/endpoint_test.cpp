@@ -130,6 +130,21 @@ TEST_F(EndpointTest, IsMadeWithRunPodsDefaultsReadAndDeleted) {
   EXPECT_EQ(text_of(world.call(Method::get, path + "/" + id), "code"), "endpoint_not_found");
 }
 
+TEST_F(EndpointTest, AnswersHaveEveryFieldThatRunPodsClientsRead) {
+  const auto tpl = template_made("t");
+  const auto endpoint = shown(made(tpl));
+  for (const char* field : {"id", "name", "userId", "templateId", "workers", "computeType", "gpuTypeIds", "gpuCount",
+                            "instanceIds", "dataCenterIds", "networkVolumeId", "networkVolumeIds", "env",
+                            "executionTimeoutMs", "idleTimeout", "scalerType", "scalerValue", "workersMin",
+                            "workersMax", "allowedCudaVersions", "minCudaVersion", "version", "createdAt"})
+    EXPECT_TRUE(endpoint.contains(field)) << field;
+  const auto one = object_of(world.call(Method::get, "/v1/templates/" + tpl));
+  for (const char* field : {"id", "name", "imageName", "category", "containerDiskInGb", "volumeInGb", "volumeMountPath",
+                            "ports", "env", "dockerEntrypoint", "dockerStartCmd", "isPublic", "isServerless", "readme",
+                            "containerRegistryAuthId", "isRunpod", "earned", "runtimeInMin"})
+    EXPECT_TRUE(one.contains(field)) << field;
+}
+
 TEST_F(EndpointTest, WrongInputIsNamed) {
   const auto tpl = template_made("t");
   const auto missing = world.call(Method::post, path, R"({"name":"n"})");

@@ -122,16 +122,10 @@ void NetworkVolumeService::tend() {
     core_.after_commit(alive_.guard([this] { looked_ = true; }));
   }
   auto jobs = std::make_shared<std::vector<Job>>();
-  const auto add = [&](const NetworkVolumeId& id, const std::string& data_center, bool make) {
-    const auto path = config_.shared_paths.find(data_center);
-    if (path == config_.shared_paths.end())
-      log::warn("a network volume is in a data centre without a shared path",
-                {{"volume", id.str()}, {"data_center", data_center}});
-    else
-      jobs->push_back({id, path->second, make, {}});
-  };
-  for (const auto& volume : store_.to_make(tended_at_once_max)) add(volume.id, volume.data_center, true);
-  for (const auto& gone : store_.to_remove(tended_at_once_max)) add(gone.id, gone.data_center, false);
+  for (const auto& [data_center, path] : config_.shared_paths) {
+    for (const auto& id : store_.to_make(data_center, tended_at_once_max)) jobs->push_back({id, path, true, {}});
+    for (const auto& id : store_.to_remove(data_center, tended_at_once_max)) jobs->push_back({id, path, false, {}});
+  }
   if (jobs->empty()) return;
   // Begun after the commit: a directory is removed only once nobody can have the volume back.
   core_.after_commit(alive_.guard([this, jobs] {

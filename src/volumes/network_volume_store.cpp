@@ -41,13 +41,14 @@ int NetworkVolumeStore::count(const WorkspaceId& workspace) const {
   return db_.value<int>("SELECT COUNT(*) FROM network_volumes WHERE workspace=$1", workspace);
 }
 
-std::vector<NetworkVolume> NetworkVolumeStore::to_make(int limit) const {
-  return db_.all<NetworkVolume>("SELECT " VOLUME_COLUMNS " FROM network_volumes WHERE ready=0 ORDER BY id LIMIT $1",
-                                limit);
+std::vector<NetworkVolumeId> NetworkVolumeStore::to_make(const std::string& data_center, int limit) const {
+  return db_.all<NetworkVolumeId>(
+      "SELECT id FROM network_volumes WHERE ready=0 AND data_center=$1 ORDER BY id LIMIT $2", data_center, limit);
 }
 
-std::vector<VolumeRemoval> NetworkVolumeStore::to_remove(int limit) const {
-  return db_.all<VolumeRemoval>("SELECT id, data_center FROM network_volume_removals ORDER BY id LIMIT $1", limit);
+std::vector<NetworkVolumeId> NetworkVolumeStore::to_remove(const std::string& data_center, int limit) const {
+  return db_.all<NetworkVolumeId>("SELECT id FROM network_volume_removals WHERE data_center=$1 ORDER BY id LIMIT $2",
+                                  data_center, limit);
 }
 
 void NetworkVolumeStore::look_again() { db_.exec("UPDATE network_volumes SET ready=0 WHERE ready=1"); }

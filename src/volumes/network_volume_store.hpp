@@ -9,12 +9,6 @@
 
 namespace gyre {
 
-struct VolumeRemoval {
-  NetworkVolumeId id;
-  std::string data_center;
-};
-BOOST_DESCRIBE_STRUCT(VolumeRemoval, (), (id, data_center))
-
 class NetworkVolumeStore {
  public:
   explicit NetworkVolumeStore(db::Connection& db) : db_(db) {}
@@ -27,9 +21,9 @@ class NetworkVolumeStore {
   std::vector<NetworkVolume> list(const WorkspaceId& workspace) const;
   int count(const WorkspaceId& workspace) const;
 
-  // What is still to be done to the disks, at most so many.
-  std::vector<NetworkVolume> to_make(int limit) const;
-  std::vector<VolumeRemoval> to_remove(int limit) const;
+  // What is still to be done to the disks of a data centre, at most so many.
+  std::vector<NetworkVolumeId> to_make(const std::string& data_center, int limit) const;
+  std::vector<NetworkVolumeId> to_remove(const std::string& data_center, int limit) const;
   void look_again();                     // at all of them
   void made(const NetworkVolumeId& id);  // no new version: nothing of it was changed by its owner
   void removed(const NetworkVolumeId& id);

@@ -29,9 +29,9 @@ TEST_P(NetworkVolumeStoreTest, WhatIsToBeDoneToTheDisksStaysUntilItIsDone) {
   NetworkVolumeStore store(*db);
   NetworkVolume volume{NetworkVolumeId("v1"), WorkspaceId("w1"), "data", 10, "LOCAL", false, Time(Duration(5)), 0};
   store.insert(volume);
-  ASSERT_EQ(store.to_make(10).size(), 1u);
+  ASSERT_EQ(store.to_make("LOCAL", 10).size(), 1u);
   store.made(volume.id);
-  EXPECT_TRUE(store.to_make(10).empty());
+  EXPECT_TRUE(store.to_make("LOCAL", 10).empty());
   auto stale = volume;
   volume.size_gb = 20;
   store.update(volume);
@@ -44,10 +44,10 @@ TEST_P(NetworkVolumeStoreTest, WhatIsToBeDoneToTheDisksStaysUntilItIsDone) {
   EXPECT_EQ(store.count(WorkspaceId("w1")), 1);
   store.remove(volume);
   EXPECT_TRUE(store.list(WorkspaceId("w1")).empty());
-  ASSERT_EQ(store.to_remove(10).size(), 1u);
-  EXPECT_EQ(store.to_remove(10).front().data_center, "LOCAL");
+  ASSERT_EQ(store.to_remove("LOCAL", 10).size(), 1u);
+  EXPECT_TRUE(store.to_remove("OTHER", 10).empty());
   store.removed(volume.id);
-  EXPECT_TRUE(store.to_remove(10).empty());
+  EXPECT_TRUE(store.to_remove("LOCAL", 10).empty());
 }
 GYRE_TEST_ON_EVERY_DATABASE(NetworkVolumeStoreTest);
 
@@ -97,9 +97,10 @@ class NetworkVolumeServiceTest : public testing::Test {
   NetworkVolumeServiceTest() {
     db::migrate(*db_);
     NetworkVolumeConfig config;
-    config.shared_paths = {{"LOCAL", "/shared"}};
-    config.directories.make = [this](const std::string&, const std::string& name) {
-      if (away_) return std::string("away");
+    config.shared_paths = {{"FAR", "/far"}, {"LOCAL", "/shared"}};
+    config.directories.make = [this](const std::string& path, const std::string& name) {
+      ++tried_;
+      if (away_ || path == "/far") return std::string("away");
       there_.insert(name);
       return std::string();
     };
@@ -119,14 +120,15 @@ class NetworkVolumeServiceTest : public testing::Test {
     }
     return std::move(*out);
   }
-  Result<NetworkVolume> made(const std::string& name) {
-    return in_task([&] { return service_->create(caller_, name, 10, "LOCAL"); });
+  Result<NetworkVolume> made(const std::string& name, const std::string& data_center = "LOCAL") {
+    return in_task([&] { return service_->create(caller_, name, 10, data_center); });
   }
 
   sim::SimRuntime runtime_{1};
   std::unique_ptr<db::Connection> db_ = db::open_sqlite(":memory:");
   Core core_{runtime_, *db_};
   bool away_ = false;
+  int tried_ = 0;
   std::set<std::string> there_;
   Caller caller_;
   std::unique_ptr<NetworkVolumeService> service_;
@@ -165,6 +167,17 @@ TEST_F(NetworkVolumeServiceTest, AfterARestoreADirectoryThatWasRemovedIsMadeAgai
   runtime_.run_for(std::chrono::minutes(2));
   EXPECT_TRUE(there_.contains(volume->id.str()));
   EXPECT_TRUE(service_->find(caller_.workspace, volume->id)->ready);
+}
+
+TEST_F(NetworkVolumeServiceTest, StorageThatIsAwayKeepsNothingElsewhereWaitingAndIsNotHammered) {
+  for (int i = 0; i < 150; ++i) ASSERT_TRUE(made("far " + std::to_string(i), "FAR"));
+  runtime_.run_for(std::chrono::minutes(2));
+  const auto near = made("near");
+  runtime_.run_for(std::chrono::seconds(10));
+  EXPECT_TRUE(service_->find(caller_.workspace, near->id)->ready);
+  tried_ = 0;
+  runtime_.run_for(std::chrono::minutes(10));
+  EXPECT_LE(tried_, 11 * 100) << "once a minute, a hundred at a time";
 }
 
 TEST_F(NetworkVolumeServiceTest, OneThatIsRefusedNeverTouchesADisk) {
