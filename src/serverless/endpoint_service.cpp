@@ -46,7 +46,8 @@ Result<> EndpointService::take(const Caller& caller, const EndpointWish& wish, E
     return invalid("templateId", Detail::no_template, {{"value", spec.template_id}});
   if (found && *found) {
     spec.settings = settings_of(**found);
-    if (!spec.settings.serverless) return fail(Reason::template_not_serverless, {{"name", (*found)->name}}, "templateId");
+    if (!spec.settings.serverless)
+      return fail(Reason::template_not_serverless, {{"name", (*found)->name}}, "templateId");
   }
   for (std::size_t i = 0; i < spec.gpu_types.size(); ++i)
     if ((!before || before->gpu_types != spec.gpu_types) && !catalog_.gpu(spec.gpu_types[i]))

@@ -133,10 +133,29 @@ TEST_F(EndpointTest, IsMadeWithRunPodsDefaultsReadAndDeleted) {
 TEST_F(EndpointTest, AnswersHaveEveryFieldThatRunPodsClientsRead) {
   const auto tpl = template_made("t");
   const auto endpoint = shown(made(tpl));
-  for (const char* field : {"id", "name", "userId", "templateId", "workers", "computeType", "gpuTypeIds", "gpuCount",
-                            "instanceIds", "dataCenterIds", "networkVolumeId", "networkVolumeIds", "env",
-                            "executionTimeoutMs", "idleTimeout", "scalerType", "scalerValue", "workersMin",
-                            "workersMax", "allowedCudaVersions", "minCudaVersion", "version", "createdAt"})
+  for (const char* field : {"id",
+                            "name",
+                            "userId",
+                            "templateId",
+                            "workers",
+                            "computeType",
+                            "gpuTypeIds",
+                            "gpuCount",
+                            "instanceIds",
+                            "dataCenterIds",
+                            "networkVolumeId",
+                            "networkVolumeIds",
+                            "env",
+                            "executionTimeoutMs",
+                            "idleTimeout",
+                            "scalerType",
+                            "scalerValue",
+                            "workersMin",
+                            "workersMax",
+                            "allowedCudaVersions",
+                            "minCudaVersion",
+                            "version",
+                            "createdAt"})
     EXPECT_TRUE(endpoint.contains(field)) << field;
   const auto one = object_of(world.call(Method::get, "/v1/templates/" + tpl));
   for (const char* field : {"id", "name", "imageName", "category", "containerDiskInGb", "volumeInGb", "volumeMountPath",

@@ -1,5 +1,7 @@
 #include "volumes/network_volume_service.hpp"
 
+#include <utility>
+
 #include "base/log.hpp"
 
 namespace gyre {
@@ -8,13 +10,6 @@ namespace {
 constexpr std::size_t name_max = 191;
 constexpr std::int64_t size_gb_max = 4000;  // contracts 8.1
 constexpr int tended_at_once_max = 100;
-
-struct Job {
-  NetworkVolumeId id;
-  std::string shared_path;
-  bool make = false;
-  std::string problem;
-};
 
 }  // namespace
 
@@ -115,7 +110,10 @@ void NetworkVolumeService::tend_soon() {
 }
 
 void NetworkVolumeService::tend() {
-  if (at_work_) return;
+  if (at_work_) {
+    again_ = true;  // what this is about may have come after it began
+    return;
+  }
   // Once after a start: a database that was restored knows of directories that were removed since.
   if (!looked_) {
     store_.look_again();
@@ -129,34 +127,44 @@ void NetworkVolumeService::tend() {
   if (jobs->empty()) return;
   // Begun after the commit: a directory is removed only once nobody can have the volume back.
   core_.after_commit(alive_.guard([this, jobs] {
-    if (at_work_) return;
+    if (at_work_) {
+      again_ = true;
+      return;
+    }
     at_work_ = true;
     const auto slow = [jobs, directories = config_.directories] {
       for (auto& job : *jobs)
         job.problem = (job.make ? directories.make : directories.remove)(job.shared_path, job.id.str());
     };
-    const auto done = alive_.guard([this, jobs] {
-      core_.post("network volumes", alive_.guard([this, jobs] {
-        at_work_ = false;
-        for (const auto& job : *jobs) {
-          if (!job.problem.empty())
-            log::warn(job.make ? "the directory of a network volume cannot be made"
-                               : "the directory of a network volume cannot be removed",
-                      {{"volume", job.id.str()}, {"path", job.shared_path}, {"problem", job.problem}});
-          else if (job.make)
-            store_.made(job.id);
-          else
-            store_.removed(job.id);
-        }
-      }),
-                 alive_.guard([this] { at_work_ = false; }));
+    const auto then = alive_.guard([this, jobs] {
+      at_work_ = false;
+      core_.post("network volumes", alive_.guard([this, jobs] { take_down(*jobs); }));
     });
     try {
-      core_.runtime().work(slow, done);
+      core_.runtime().work(slow, then);
     } catch (const WorkersBusy&) {
       at_work_ = false;  // the timer tries again
     }
   }));
+}
+
+void NetworkVolumeService::take_down(const std::vector<Job>& done) {
+  bool something_worked = false;
+  std::map<std::string, std::pair<int, std::string>> failed;  // by path: how many, and why the last did
+  for (const auto& job : done) {
+    something_worked = something_worked || job.problem.empty();
+    if (!job.problem.empty())
+      failed[job.shared_path] = {failed[job.shared_path].first + 1, job.problem};
+    else if (job.make)
+      store_.made(job.id);
+    else
+      store_.removed(job.id);
+  }
+  for (const auto& [path, what] : failed)
+    log::warn("directories of network volumes can be neither made nor removed",
+              {{"path", path}, {"count", std::to_string(what.first)}, {"problem", what.second}});
+  // What failed goes along with what is new, or waits for the timer.
+  if (std::exchange(again_, false) || something_worked) tend_soon();
 }
 
 }  // namespace gyre

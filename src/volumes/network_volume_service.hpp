@@ -47,11 +47,18 @@ class NetworkVolumeService {
   Result<> check_name(const WorkspaceId& workspace, const std::string& name) const;
   void tend_soon();  // after this task's commit
   void tend();       // makes and removes what is still to be done
+  struct Job {
+    NetworkVolumeId id;
+    std::string shared_path;
+    bool make = false;
+    std::string problem;
+  };
+  void take_down(const std::vector<Job>& done);  // in the table, and looks whether there is more
 
   Core& core_;
   NetworkVolumeConfig config_;
   NetworkVolumeStore store_;
-  bool at_work_ = false, looked_ = false;
+  bool at_work_ = false, again_ = false, looked_ = false;
   std::unique_ptr<Timer> timer_;
   Alive alive_;
 };
