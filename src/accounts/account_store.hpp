@@ -57,7 +57,7 @@ class AccountStore {
   void insert_membership(const WorkspaceId& workspace, const AccountId& account, Role role, Time now);
   std::optional<Membership> membership(const WorkspaceId& workspace, const AccountId& account) const;
   std::vector<Member> members(const WorkspaceId& workspace) const;  // active accounts
-  std::optional<Membership> home(const AccountId& account) const;  // the workspace a log-in opens: the personal one
+  std::optional<Membership> home(const AccountId& account) const;   // the workspace a log-in opens: the personal one
 
   std::optional<Identity> identity_of_key(const std::string& digest) const;  // enabled, not revoked, account active
   std::optional<Identity> identity_of_session(const std::string& digest) const;

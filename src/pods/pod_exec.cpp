@@ -231,7 +231,8 @@ void PodExec::send_input(const Key& key, const Channel& channel, std::size_t fro
   } while (from < channel.input.size());
 }
 
-// The client has done with it: the agent ends the program. An agent that does not know this lets it live on for a while.
+// The client has done with it: the agent ends the program. An agent that does not know this lets it live on for a
+// while.
 void PodExec::end(Channels::iterator at) {
   const auto key = at->first;
   const auto socket = at->second.socket;

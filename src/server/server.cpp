@@ -390,12 +390,8 @@ class Server {
     if (first.tls && !config_.public_url.empty()) ready.local_url = config_.public_url;  // the name in its certificate
     boost::json::array listen;
     for (const auto& address : ready.listen) listen.emplace_back(address);
-    const boost::json::object said{{"pid", ::getpid()},
-                                   {"url", ready.url},
-                                   {"localUrl", ready.local_url},
-                                   {"agents", ready.agents},
-                                   {"ssh", ready.ssh},
-                                   {"listen", listen}};
+    const boost::json::object said{{"pid", ::getpid()},      {"url", ready.url}, {"localUrl", ready.local_url},
+                                   {"agents", ready.agents}, {"ssh", ready.ssh}, {"listen", listen}};
     if (const auto written = write_private_file(ready_file(config_.data_dir), boost::json::serialize(said) + "\n");
         !written)
       return give_up(written.error());

@@ -113,7 +113,8 @@ void Connection::step(Duration now, bool ready) {
   hear_messages();
   if (!ssh_is_connected(session_) || (ssh_get_status(session_) & (SSH_CLOSED | SSH_CLOSED_ERROR)) != 0) over_ = true;
   if (over_ || asked_ || state_ != State::in) return;
-  if (channels_.size() > 1) std::rotate(channels_.begin(), channels_.begin() + 1, channels_.end());  // each is first once
+  if (channels_.size() > 1)
+    std::rotate(channels_.begin(), channels_.begin() + 1, channels_.end());  // each is first once
   for (std::size_t i = 0; i < channels_.size(); ++i) carry(*channels_[i]);
   std::erase_if(channels_, [](const auto& channel) { return channel->finished; });
 }
@@ -294,8 +295,7 @@ void Connection::open(Channel& channel, bool resume) {
 }
 
 void Connection::opened(std::uint64_t id, bool resume, Result<std::shared_ptr<http::WebSocket>> socket) {
-  const auto found =
-      std::find_if(channels_.begin(), channels_.end(), [&](const auto& one) { return one->id == id; });
+  const auto found = std::find_if(channels_.begin(), channels_.end(), [&](const auto& one) { return one->id == id; });
   if (found == channels_.end()) {
     if (socket) (*socket)->peer_gone(http::close_going_away);
     return;
@@ -375,8 +375,8 @@ void Connection::carry_in(Channel& channel) {
   }
 }
 
-// Not while what we wrote before has not left: then the client's network is slow, or it exchanges keys, and libssh would
-// keep it all.
+// Not while what we wrote before has not left: then the client's network is slow, or it exchanges keys, and libssh
+// would keep it all.
 bool Connection::write_room() const {
   if ((ssh_get_poll_flags(session_) & SSH_WRITE_PENDING) != 0) return false;
   return !wrote_ || counter_->socket.out_bytes != out_before_;

@@ -18,8 +18,8 @@ namespace gyre::ssh {
 
 class Connection {
  public:
-  static constexpr int tries_max = 6;            // refused keys of a connection
-  static constexpr int requests_max = 64;        // before it is in
+  static constexpr int tries_max = 6;      // refused keys of a connection
+  static constexpr int requests_max = 64;  // before it is in
   static constexpr std::size_t channels_max = 10;
   static constexpr std::size_t write_bytes_max = 256 * 1024;  // in one step
   static constexpr std::size_t backlog_bytes_max = 4 * 1024 * 1024;

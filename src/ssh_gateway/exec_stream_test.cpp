@@ -146,7 +146,8 @@ TEST(ExecStream, GoesOnWhereItWasWhenTheHostsConnectionBroke) {
   stream.attach(exec.socket);
   std::string back;
   std::size_t at = 0;
-  for (int round = 0; !stream.end() || stream.output() || stream.end()->kind == ExecStream::End::Kind::broken; ++round) {
+  for (int round = 0; !stream.end() || stream.output() || stream.end()->kind == ExecStream::End::Kind::broken;
+       ++round) {
     ASSERT_LT(round, 2'000);
     if (round % 7 == 3 && !exec.ended()) exec.break_off();
     stream.advance();

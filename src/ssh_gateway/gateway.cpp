@@ -119,9 +119,7 @@ void notice_the_lost(int connection) {
   set(IPPROTO_TCP, TCP_NODELAY, 1);
 }
 
-Duration uptime() {
-  return std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now().time_since_epoch());
-}
+Duration uptime() { return std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now().time_since_epoch()); }
 
 }  // namespace
 
@@ -253,8 +251,8 @@ struct Gateway::Impl : std::enable_shared_from_this<Gateway::Impl> {
     auto post_to = [weak = weak_from_this(), id](Step step) {
       if (const auto self = weak.lock()) self->post(id, std::move(step));
     };
-    connections.emplace(id, std::make_unique<Connection>(session, address, settings, decisions, tries,
-                                                         std::move(post_to), now));
+    connections.emplace(
+        id, std::make_unique<Connection>(session, address, settings, decisions, tries, std::move(post_to), now));
   }
 
   const Settings settings;
@@ -289,7 +287,8 @@ Gateway::~Gateway() {
   impl_->stopping = true;
   impl_->wake();
   impl_->thread.join();
-  std::vector<std::pair<std::uint64_t, Impl::Step>> left;  // they may hold what is open in pods: let go outside the lock
+  std::vector<std::pair<std::uint64_t, Impl::Step>>
+      left;  // they may hold what is open in pods: let go outside the lock
   {
     const std::lock_guard lock(impl_->mutex);
     impl_->ended = true;

@@ -1,6 +1,6 @@
 // The SSH gateway: `ssh <podHostId>@<this server> -p PORT`, for pods without an SSH daemon. It carries bytes between a
-// client of SSH and a session of exec (docs/exec.md) and decides nothing: who may enter, and what is opened, is asked of
-// the core. One thread of its own; docs/ssh.md says what it does.
+// client of SSH and a session of exec (docs/exec.md) and decides nothing: who may enter, and what is opened, is asked
+// of the core. One thread of its own; docs/ssh.md says what it does.
 #pragma once
 
 #include <functional>

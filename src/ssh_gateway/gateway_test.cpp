@@ -105,6 +105,14 @@ class Client {
     ssh_free(session);
   }
   int log_in(const Key& key) const { return ssh_userauth_publickey(session, nullptr, key.key); }
+  // With keys that nobody knows, until the connection ends.
+  int refusals() const {
+    const long seconds = 10;  // libssh's client does not notice that it was closed
+    ssh_options_set(session, SSH_OPTIONS_TIMEOUT, &seconds);
+    int out = 0;
+    while (log_in(Key()) == SSH_AUTH_DENIED) ++out;
+    return out;
+  }
   void start(const char* command) {
     channel = ssh_channel_new(session);
     ASSERT_EQ(ssh_channel_open_session(channel), SSH_OK) << ssh_get_error(session);
@@ -130,7 +138,8 @@ class Client {
         ssh_channel_send_eof(channel);
         eof_sent = true;
       }
-      const int got = ssh_channel_read_nonblocking(channel, buffer.data(), static_cast<std::uint32_t>(buffer.size()), 0);
+      const int got =
+          ssh_channel_read_nonblocking(channel, buffer.data(), static_cast<std::uint32_t>(buffer.size()), 0);
       if (got > 0) back.append(buffer.data(), static_cast<std::size_t>(got));
       if (got == SSH_EOF || got == SSH_ERROR || ssh_channel_is_eof(channel)) {
         if (got <= 0) break;
@@ -225,18 +234,7 @@ TEST_F(SshGateway, LetsNobodyInWithAnotherKeyOrAPassword) {
 
 TEST_F(SshGateway, AConnectionHasOnlySoManyTries) {
   Client client(gateway->port());
-  for (int i = 0; i < Connection::tries_max + 1; ++i) client.log_in(Key());
-  EXPECT_NE(client.log_in(key), SSH_AUTH_SUCCESS);
-}
-
-TEST_F(SshGateway, AnAddressThatIsRefusedTooOftenIsTurnedAway) {
-  for (int refused = 0; refused < Tries::per_address_max + Connection::tries_max; refused += Connection::tries_max) {
-    Client client(gateway->port());
-    if (!client.connected) break;
-    for (int i = 0; i < Connection::tries_max; ++i) client.log_in(Key());
-  }
-  const Client late(gateway->port());
-  EXPECT_FALSE(late.connected);
+  EXPECT_EQ(client.refusals(), Connection::tries_max - 1);  // the last one is the end of it
 }
 
 TEST_F(SshGateway, OnlySoManyConnectionsAreOpen) {

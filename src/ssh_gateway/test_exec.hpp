@@ -1,4 +1,5 @@
-// The server's side of a session of exec, for tests: a program that echoes, with the bounds of PodExec and of the agent.
+// The server's side of a session of exec, for tests: a program that echoes, with the bounds of PodExec and of the
+// agent.
 #pragma once
 
 #include <boost/json.hpp>
@@ -34,8 +35,8 @@ class TestExec {
     input_.clear();
     ends_ = input_ended_;
     exit_said_ = false;
-    socket->send(words({{"session",
-                         {{"id", "the-session"}, {"output", from}, {"input", taken_}, {"inputEnded", input_ended_}}}}));
+    socket->send(words(
+        {{"session", {{"id", "the-session"}, {"output", from}, {"input", taken_}, {"inputEnded", input_ended_}}}}));
   }
 
   // Does what there is to do, once. True when something moved.
@@ -57,8 +58,7 @@ class TestExec {
       socket->send(words({{"input", taken_}}));
     }
     while (sent_ < first_ + output_.size() && sent_ - first_ < kept_max) {
-      const auto bytes =
-          output_.substr(sent_ - first_, std::min<std::size_t>(32 * 1024, kept_max - (sent_ - first_)));
+      const auto bytes = output_.substr(sent_ - first_, std::min<std::size_t>(32 * 1024, kept_max - (sent_ - first_)));
       socket->send({false, "\1" + bytes});
       sent_ += bytes.size();
       moved += bytes.size();
@@ -73,7 +73,9 @@ class TestExec {
   }
 
  private:
-  static http::WebSocketMessage words(const boost::json::object& object) { return {true, boost::json::serialize(object)}; }
+  static http::WebSocketMessage words(const boost::json::object& object) {
+    return {true, boost::json::serialize(object)};
+  }
   void hear(const http::WebSocketMessage& message) {
     if (!message.text) {
       input_ += message.bytes.substr(1);
@@ -82,6 +84,7 @@ class TestExec {
     const auto said = boost::json::parse(message.bytes).as_object();
     if (const auto* until = said.if_contains("seen")) {
       seen = until->to_number<std::size_t>();
+      if (seen <= first_) return;  // said before it was resumed
       output_.erase(0, seen - first_);
       first_ = seen;
     } else if (const auto* size = said.if_contains("resize")) {

@@ -50,16 +50,18 @@ bool holds_key(std::string_view line, std::string_view key) {
 }
 
 std::vector<std::string> shell_command(const std::string& term) {
-  return {"sh", "-c",
-          std::string(begin) + "if command -v bash >/dev/null 2>&1; then exec bash -l; else exec sh -l; fi", "sh",
-          plain(term) ? term : ""};
+  return {"sh", "-c", std::string(begin) + "if command -v bash >/dev/null 2>&1; then exec bash -l; else exec sh -l; fi",
+          "sh", plain(term) ? term : ""};
 }
 
 std::vector<std::string> program_command(const std::string& command, const std::string& term) {
-  return {"sh", "-c",
-          std::string(begin) +
-              "if command -v bash >/dev/null 2>&1; then exec bash -c \"$2\"; else exec sh -c \"$2\"; fi",
-          "sh", plain(term) ? term : "", command};
+  return {
+      "sh",
+      "-c",
+      std::string(begin) + "if command -v bash >/dev/null 2>&1; then exec bash -c \"$2\"; else exec sh -c \"$2\"; fi",
+      "sh",
+      plain(term) ? term : "",
+      command};
 }
 
 std::vector<std::string> sftp_command() {
