@@ -89,6 +89,9 @@ class AccountService {
   std::string make_pod_key(const WorkspaceId& workspace, const AccountId& account, const PodId& pod);
   void revoke_pod_keys(const PodId& pod);  // with the pod
 
+  // Who may act in this workspace: for a log-in that is not by key or session (SSH).
+  std::vector<Member> members(const WorkspaceId& workspace) const { return store_.members(workspace); }
+
   void log_in(LogIn input, Done<NewSession> done);
   void log_in_once(OneTimeLogIn input, Done<NewSession> done);
   void log_out(const std::string& session_token);

@@ -52,6 +52,13 @@ std::optional<Membership> AccountStore::membership(const WorkspaceId& workspace,
       workspace, account);
 }
 
+std::vector<Member> AccountStore::members(const WorkspaceId& workspace) const {
+  return db_.all<Member>(
+      "SELECT m.account AS account, m.role AS role FROM memberships m JOIN accounts a ON a.id = m.account "
+      "WHERE m.workspace = $1 AND a.status = 'active' ORDER BY m.created_at, m.account",
+      workspace);
+}
+
 std::optional<Membership> AccountStore::home(const AccountId& account) const {
   return db_.one<Membership>(
       "SELECT m.workspace AS workspace, w.kind AS kind, w.name AS name, m.role AS role FROM memberships m "

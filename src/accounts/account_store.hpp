@@ -31,6 +31,12 @@ struct Membership {
 };
 BOOST_DESCRIBE_STRUCT(Membership, (), (workspace, kind, name, role))
 
+struct Member {
+  AccountId account;
+  Role role = Role::basic;
+};
+BOOST_DESCRIBE_STRUCT(Member, (), (account, role))
+
 // Where a key stands in the list.
 struct KeyPosition {
   Time created_at;
@@ -50,7 +56,8 @@ class AccountStore {
   void insert_workspace(const WorkspaceId& id, WorkspaceKind kind, const std::string& name, Time now);
   void insert_membership(const WorkspaceId& workspace, const AccountId& account, Role role, Time now);
   std::optional<Membership> membership(const WorkspaceId& workspace, const AccountId& account) const;
-  std::optional<Membership> home(const AccountId& account) const;  // the workspace a log-in opens: the personal one
+  std::vector<Member> members(const WorkspaceId& workspace) const;  // active accounts
+  std::optional<Membership> home(const AccountId& account) const;   // the workspace a log-in opens: the personal one
 
   std::optional<Identity> identity_of_key(const std::string& digest) const;  // enabled, not revoked, account active
   std::optional<Identity> identity_of_session(const std::string& digest) const;

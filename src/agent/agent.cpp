@@ -156,7 +156,7 @@ class Agent::Impl {
   Result<HostTools::Target> tunnel_target(const link::TunnelOpen& open) const;
   void on(const link::ChannelClose& close) {
     channels_.close(close.channel);
-    sessions_.close(close.channel);
+    close.reason ? sessions_.end(close.channel) : sessions_.close(close.channel);
   }
   void on(const link::ExecInput& input) { sessions_.input(input); }
   void on(const link::ExecResize& resize) { sessions_.resize(resize); }

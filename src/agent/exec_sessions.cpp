@@ -86,6 +86,10 @@ void ExecSessions::close(std::uint64_t channel) {
   if (const auto found = of_channel(channel); found != sessions_.end()) detach(found->second);
 }
 
+void ExecSessions::end(std::uint64_t channel) {
+  if (const auto found = of_channel(channel); found != sessions_.end()) remove(found);
+}
+
 void ExecSessions::detach_all() {
   for (auto& [id, session] : sessions_) detach(session);
 }

@@ -47,6 +47,7 @@ class ExecSessions {
   void resize(const link::ExecResize& resize);
   void seen(const link::ExecSeen& seen);
   void close(std::uint64_t channel);  // its reader is gone; may come back
+  void end(std::uint64_t channel);    // its reader has done with it: given up now
   void detach_all();                  // the connection to the server is gone
   std::size_t size() const { return sessions_.size(); }
 

@@ -167,7 +167,9 @@ void PodExec::client_said(const Key& key) {
     auto& channel = found->second;
     const auto message = channel.socket->receive();
     if (!message) return;
-    if (understand(key, channel, *message)) continue;
+    const bool understood = understand(key, channel, *message);
+    if (understood && channel.ends) return end(found);
+    if (understood) continue;
     return close(found, http::close_policy, "the message is not one of " + std::string(protocol));
   }
 }
@@ -211,6 +213,10 @@ bool PodExec::understand(const Key& key, Channel& channel, const http::WebSocket
     }
     return true;
   }
+  if (object->contains("end")) {
+    channel.ends = true;
+    return true;
+  }
   return true;  // a word of a later version: not for us
 }
 
@@ -223,6 +229,16 @@ void PodExec::send_input(const Key& key, const Channel& channel, std::size_t fro
                                           last && channel.input_ends});
     from += size;
   } while (from < channel.input.size());
+}
+
+// The client has done with it: the agent ends the program. An agent that does not know this lets it live on for a
+// while.
+void PodExec::end(Channels::iterator at) {
+  const auto key = at->first;
+  const auto socket = at->second.socket;
+  channels_.erase(at);
+  link_.send(key.first, link::ChannelClose{key.second, Reason::exec_session_gone, {}});
+  socket->close(http::close_normal, "ended");
 }
 
 void PodExec::client_gone(const Key& key) {

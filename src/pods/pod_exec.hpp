@@ -47,6 +47,7 @@ class PodExec {
     std::uint64_t resize = 0, resized = 0;  // number of the last one; of the last one obeyed
     int columns = 0, rows = 0;
     bool room_asked = false;
+    bool ends = false;  // the client wants the program ended
     Duration spoke_at{0};
   };
   using Channels = std::map<Key, Channel>;
@@ -56,6 +57,7 @@ class PodExec {
   void refused(Channels::iterator at, const Error& error);
   void client_said(const Key& key);
   bool understand(const Key& key, Channel& channel, const http::WebSocketMessage& message);
+  void end(Channels::iterator at);
   void client_gone(const Key& key);
   void count_as_seen(const Key& key);
   void send_open(const Key& key, const Channel& channel);

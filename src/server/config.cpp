@@ -109,6 +109,13 @@ Problem set_address(Config& config, const Values& values) {
   config.*Member = values.front();
   return {};
 }
+// May be empty: then there is none.
+Problem set_ssh_listen(Config& config, const Values& values) {
+  if (!values.front().empty())
+    if (auto problem = check_host_port(values.front())) return problem;
+  config.ssh_listen = values.front();
+  return {};
+}
 template <auto Member>
 Problem set_addresses(Config& config, const Values& values) {
   for (const auto& value : values)
@@ -417,6 +424,38 @@ const Key table[] = {
      .korean = "한 워크스페이스의 모든 파드에 동시에 열 수 있는 요청과 웹소켓 수. 넘으면 429로 답해요.",
      .set = set_count<&Config::proxy_requests_per_workspace, 1, 1'000'000>,
      .get = get_count<&Config::proxy_requests_per_workspace>},
+    {.name = "ssh.listen",
+     .type = "HOST:PORT",
+     .description = "Where the SSH gateway to pods listens, as 0.0.0.0:2222 (docs/ssh.md). Empty: there is none.",
+     .korean = "파드로 들어가는 SSH 게이트웨이의 주소. 0.0.0.0:2222처럼 적어요(docs/ssh.md). 비우면 열지 않아요.",
+     .set = set_ssh_listen,
+     .get = get_text<&Config::ssh_listen>},
+    {.name = "ssh.host_key",
+     .type = path_type,
+     .description = "The gateway's private key in OpenSSH's format; made when it is not there. ssh_host_ed25519_key in "
+                    "the data directory when empty. With several servers, the same file on all.",
+     .korean = "게이트웨이의 OpenSSH 형식 비밀 키. 없으면 만들어요. 비우면 데이터 폴더의 ssh_host_ed25519_key. 서버가 "
+               "여럿이면 모두 같은 파일을 쓰세요.",
+     .set = set_text<&Config::ssh_host_key>,
+     .get = get_text<&Config::ssh_host_key>},
+    {.name = "ssh.connections",
+     .type = count_type,
+     .description = "SSH connections open at once; above it new ones are turned away.",
+     .korean = "동시에 열 수 있는 SSH 연결 수. 넘으면 새 연결을 돌려보내요.",
+     .set = set_count<&Config::ssh_connections, 1, 10'000>,
+     .get = get_count<&Config::ssh_connections>},
+    {.name = "ssh.connections_per_address",
+     .type = count_type,
+     .description = "SSH connections open at once from one address.",
+     .korean = "한 주소에서 동시에 열 수 있는 SSH 연결 수.",
+     .set = set_count<&Config::ssh_connections_per_address, 1, 10'000>,
+     .get = get_count<&Config::ssh_connections_per_address>},
+    {.name = "ssh.idle_timeout",
+     .type = time_type,
+     .description = "How long an SSH connection may rest, without a byte either way.",
+     .korean = "SSH 연결이 양쪽으로 한 바이트도 없이 쉴 수 있는 시간.",
+     .set = set_duration<&Config::ssh_idle_timeout, second, 30 * 24 * hour>,
+     .get = get_duration<&Config::ssh_idle_timeout>},
     {.name = "log.level",
      .type = "debug, info, warn or error",
      .reloadable = true,
@@ -706,6 +745,10 @@ std::string default_data_dir() {
 }
 
 std::string Config::database_url() const { return database.empty() ? "sqlite://" + data_dir + "/gyre.db" : database; }
+
+std::string Config::ssh_host_key_file() const {
+  return ssh_host_key.empty() ? data_dir + "/ssh_host_ed25519_key" : ssh_host_key;
+}
 
 std::map<std::string, std::string> process_environment() {
   std::map<std::string, std::string> out;

@@ -39,6 +39,9 @@ struct Config {
   std::string proxy_domain = "proxy.localhost";
   Duration proxy_answer_timeout{100s};
   int proxy_requests_per_pod = 20'000, proxy_requests_per_workspace = 50'000;
+  std::string ssh_listen, ssh_host_key;  // empty: no gateway; the key is in data_dir
+  int ssh_connections = 500, ssh_connections_per_address = 50;
+  Duration ssh_idle_timeout{24h};
   UnknownFields unknown_fields = UnknownFields::refuse;
   Duration events_kept{std::chrono::days(30)};
   bool simulated_stock = false;
@@ -46,6 +49,7 @@ struct Config {
 
   // What is left open above, filled in.
   std::string database_url() const;
+  std::string ssh_host_key_file() const;
 };
 
 // One key of the configuration.

@@ -39,6 +39,7 @@
 #include "runtime/os_random.hpp"
 #include "server/help.hpp"
 #include "server/landing.hpp"
+#include "server/ssh_door.hpp"
 #include "server/standby.hpp"
 #include "server/system_routes.hpp"
 
@@ -253,6 +254,7 @@ class Server {
     runtime_.run();
     std::error_code ignored;
     fs::remove(ready_file(config_.data_dir), ignored);
+    ssh_.reset();
     http_.reset();
     if (problem_) return fail(*problem_);
     log::info("server ended");
@@ -313,7 +315,25 @@ class Server {
         metrics_);
     if (!started) return give_up(started.error());
     http_ = std::move(*started);
+    if (const auto opened = open_ssh(); !opened) return give_up(opened.error());
     tell_ready(bootstrap);
+  }
+
+  // Off unless ssh.listen says where.
+  Result<> open_ssh() {
+    const auto address = parse_host_port(config_.ssh_listen);
+    if (!address) return {};
+    ssh::Settings settings;
+    settings.host = address->host;
+    settings.port = address->port;
+    settings.host_key = config_.ssh_host_key_file();
+    settings.connections = static_cast<std::size_t>(config_.ssh_connections);
+    settings.connections_per_address = static_cast<std::size_t>(config_.ssh_connections_per_address);
+    settings.idle_time = config_.ssh_idle_timeout;
+    ssh_ = TRY(ssh::Gateway::start(std::move(settings), ssh_door_.decisions()));
+    ssh_address_ = text_of({address->host, ssh_->port()});
+    log::info("ssh gateway ready", {{"address", ssh_address_}});
+    return {};
   }
 
   void add_routes() {
@@ -363,6 +383,7 @@ class Server {
   void tell_ready(const Bootstrap& bootstrap) {
     Ready ready;
     ready.agents = text_of(agents_);
+    ready.ssh = ssh_address_;
     for (const auto& bound : http_->bound()) ready.listen.push_back(text_of({bound.host, bound.port}));
     const auto& first = http_->bound().front();
     const std::string scheme = first.tls ? "https://" : "http://";
@@ -372,11 +393,8 @@ class Server {
     if (first.tls && !config_.public_url.empty()) ready.local_url = config_.public_url;  // the name in its certificate
     boost::json::array listen;
     for (const auto& address : ready.listen) listen.emplace_back(address);
-    const boost::json::object said{{"pid", ::getpid()},
-                                   {"url", ready.url},
-                                   {"localUrl", ready.local_url},
-                                   {"agents", ready.agents},
-                                   {"listen", listen}};
+    const boost::json::object said{{"pid", ::getpid()},      {"url", ready.url}, {"localUrl", ready.local_url},
+                                   {"agents", ready.agents}, {"ssh", ready.ssh}, {"listen", listen}};
     if (const auto written = write_private_file(ready_file(config_.data_dir), boost::json::serialize(said) + "\n");
         !written)
       return give_up(written.error());
@@ -396,6 +414,7 @@ class Server {
     if (closing_) ::_exit(130);  // asked twice: somebody is in a hurry, and nothing acknowledged can be lost by it
     closing_ = true;
     log::info("server closing", {{"connections", std::to_string(http_ ? http_->connections() : 0)}});
+    ssh_.reset();
     feed_.close_all();
     monitoring_.close_all();
     if (!http_) return leave();
@@ -588,6 +607,8 @@ class Server {
                    [this] { return static_cast<double>(routes_.pods()); });
     metrics_.gauge("gyre_leading", "1 when this server leads, 0 when it stands by.", {},
                    [this] { return !leadership_ || leadership_->leads() ? 1.0 : 0.0; });
+    metrics_.gauge("gyre_ssh_connections", "Open connections of the SSH gateway.", {},
+                   [this] { return static_cast<double>(ssh_ ? ssh_->connections() : 0); });
     metrics_.gauge("gyre_event_readers", "Open event streams.", {},
                    [this] { return static_cast<double>(feed_.readers()); });
   }
@@ -623,6 +644,11 @@ class Server {
   http::Router router_;
   std::unique_ptr<Timer> use_timer_;
   std::unique_ptr<http::Server> http_;
+  SshDoor ssh_door_{core_, accounts_, pods_, [this](const AccountId& account) {
+                      return resources_.settings().authorized_keys(account);
+                    }};
+  std::string ssh_address_;
+  std::unique_ptr<ssh::Gateway> ssh_;
 };
 
 // `gyre up` waits for a server that does its work; a service manager, for one that has come up.

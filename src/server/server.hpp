@@ -16,6 +16,7 @@ struct Ready {
   std::string local_url;            // how this machine reaches it
   std::vector<std::string> listen;  // HOST:PORT as bound
   std::string agents;               // HOST:PORT of the agents' port as bound
+  std::string ssh;                  // HOST:PORT of the SSH gateway as bound; empty: there is none
   std::string login;                // a link that logs the administrator in once; empty when they have a password
 };
 

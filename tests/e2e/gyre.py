@@ -1,13 +1,16 @@
 """What the end-to-end tests are written with: processes, requests, and the engine as it really is."""
 
 import contextlib
+import hashlib
 import http.client
 import json
 import os
 import pathlib
+import secrets
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import threading
 import time
@@ -287,3 +290,16 @@ class Gyre:
     def logs(self):
         return {name: (self.data / f"{name}.log").read_text(errors="replace")
                 for name in ("server", "agent") if (self.data / f"{name}.log").exists()}
+
+
+def stranger_key(gyre):
+    """A key of another person in a workspace of their own, written by hand, as nobody can be invited yet."""
+    key, name, now = "rpa_" + secrets.token_hex(20).upper(), "x" + secrets.token_hex(6), int(time.time() * 1000)
+    with sqlite3.connect(gyre.data / "gyre.db", timeout=20) as db:
+        db.execute("INSERT INTO accounts (id, name, is_operator, status, created_at) VALUES (?, 'stranger', 0, 'active', ?)", (name, now))
+        db.execute("INSERT INTO workspaces (id, kind, name, created_at) VALUES (?, 'personal', 'elsewhere', ?)", (name, now))
+        db.execute("INSERT INTO memberships (workspace, account, role, created_at) VALUES (?, ?, 'admin', ?)", (name, name, now))
+        db.execute("INSERT INTO api_keys (id, workspace, account, name, digest, last_characters, scope, enabled, created_at)"
+                   " VALUES (?, ?, ?, 'k', ?, ?, 'read_write', 1, ?)",
+                   (name, name, name, hashlib.sha256(key.encode()).hexdigest(), key[-4:], now))
+    return key

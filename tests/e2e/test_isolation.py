@@ -3,7 +3,6 @@
 Each is a claim about security, shown against real processes and containers.
 """
 
-import hashlib
 import os
 import pathlib
 import re
@@ -12,12 +11,11 @@ import socket
 import socketserver
 import sqlite3
 import threading
-import time
 
 import pytest
 import requests
 
-from gyre import Api, eventually, image
+from gyre import Api, eventually, image, stranger_key
 
 READS_WITHOUT_ACCESS = {"/v1/me"}  # PATCH: one's own account, with a session only; refused with a code of its own
 
@@ -26,18 +24,11 @@ READS_WITHOUT_ACCESS = {"/v1/me"}  # PATCH: one's own account, with a session on
 
 @pytest.fixture(scope="module")
 def keys(gyre):
-    """A key of each kind; the stranger's workspace is written by hand, as nobody can be invited yet."""
+    """A key of each kind."""
     made = gyre.api.post("/v1/apikeys", {"name": "matrix-reader", "scope": "READ"})
     disabled = gyre.api.post("/v1/apikeys", {"name": "matrix-disabled"})
     assert gyre.api.call("PATCH", f"/v1/apikeys/{disabled['id']}", json={"enabled": False}).status_code == 200
-    stranger, name, now = "rpa_" + secrets.token_hex(20).upper(), "x" + secrets.token_hex(6), int(time.time() * 1000)
-    with sqlite3.connect(gyre.data / "gyre.db", timeout=20) as db:
-        db.execute("INSERT INTO accounts (id, name, is_operator, status, created_at) VALUES (?, 'stranger', 0, 'active', ?)", (name, now))
-        db.execute("INSERT INTO workspaces (id, kind, name, created_at) VALUES (?, 'personal', 'elsewhere', ?)", (name, now))
-        db.execute("INSERT INTO memberships (workspace, account, role, created_at) VALUES (?, ?, 'admin', ?)", (name, name, now))
-        db.execute("INSERT INTO api_keys (id, workspace, account, name, digest, last_characters, scope, enabled, created_at)"
-                   " VALUES (?, ?, ?, 'k', ?, ?, 'read_write', 1, ?)",
-                   (name, name, name, hashlib.sha256(stranger.encode()).hexdigest(), stranger[-4:], now))
+    stranger = stranger_key(gyre)
     return {"none": None, "wrong": "rpa_" + "A" * 40, "disabled": disabled["key"], "reader": made["key"], "stranger": stranger}
 
 

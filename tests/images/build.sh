@@ -173,6 +173,17 @@ pack "$work/app" "$work/app.tar.gz"
 push_image gyre/app:1 linux amd64 "$(config '{"Cmd": ["/bin/app"], "ExposedPorts": {"8888/tcp": {}}}')" \
   "$work/base.tar.gz" "$work/app.tar.gz"
 
+# A pod that scp and sftp can talk to: Debian's sftp-server with the libraries it needs.
+mkdir -p "$work/sftp/usr/lib/openssh"
+cp /usr/lib/openssh/sftp-server "$work/sftp/usr/lib/openssh/"
+ldd /usr/lib/openssh/sftp-server | grep -o '/[^ ]*' | while read -r library; do
+  mkdir -p "$work/sftp$(dirname "$library")"
+  cp -L "$library" "$work/sftp$library"
+done
+pack "$work/sftp" "$work/sftp.tar.gz"
+push_image gyre/sftp:1 linux amd64 "$(config '{"Cmd": ["/bin/hello"]}')" "$work/base.tar.gz" "$work/hello.tar.gz" \
+  "$work/sftp.tar.gz"
+
 script_layer fill <<'END'
 # Writes $MB megabytes to $FILE, then stays.
 dd if=/dev/zero of="${FILE:-/fill}" bs=1048576 count="${MB:-64}" && echo "wrote ${MB:-64} MB" || echo "could not write ${MB:-64} MB"
