@@ -256,6 +256,24 @@ TEST(Exec, AProgramThatTheEngineCouldNotEndIsEndedWhenItCan) {
   EXPECT_FALSE(scene.only().running);
 }
 
+TEST(Exec, WhatIsLeftBehindIsBounded) {
+  Scene scene(13);
+  std::string refused;
+  for (int round = 0; round < 5 && refused.empty(); ++round) {  // none of them is given up within these minutes
+    std::vector<std::unique_ptr<Client>> clients;
+    for (int i = 0; i < 30 && refused.empty(); ++i) {
+      clients.push_back(std::make_unique<Client>(scene.world, scene.pod, "command=cat"));
+      clients.back()->run(1s);
+      refused = clients.back()->error;
+    }
+    scene.world.crash_agent(scene.host);
+    scene.world.restart_agent(scene.host);
+    scene.world.run_for(20s);
+  }
+  EXPECT_EQ(refused, "too_many_exec_sessions");
+  EXPECT_LE(scene.world.engine(scene.host).execs().size(), 64u + 30u);
+}
+
 TEST(Exec, AProgramThatEndedByItselfIsForgotten) {
   Scene scene(12, {.exit_code = 0});
   for (int i = 0; i < 200; ++i) {  // more than may be left behind

@@ -9,7 +9,7 @@ CREATE = """const [token, done] = arguments;
     {type: 'notebook', content: {cells: [], metadata: {kernelspec: {name: 'python3', display_name: 'Python 3', language: 'python'}},
      nbformat: 4, nbformat_minor: 4}})}).then(answer => done(answer.status), problem => done(String(problem)))"""
 CONNECTED = "return !!(window.Jupyter && Jupyter.notebook && Jupyter.notebook.kernel && Jupyter.notebook.kernel.is_connected())"
-# As the keyboard does it, but for the editor's own completion of brackets.
+# What the keyboard would do, without the editor closing brackets by itself.
 RUN = """const cell = Jupyter.notebook.insert_cell_at_bottom('code'); cell.set_text(arguments[0]); cell.execute();
   return Jupyter.notebook.get_cells().length - 1"""
 OUTPUT = "return Jupyter.notebook.get_cell(arguments[0]).element.find('.output_text, .output_error').text()"
@@ -55,5 +55,5 @@ class Notebook:
         large = self.run("print('x' * 300_000 + 'end')")
         assert self.until(large, "end").count("x") == 300_000
         self.until(self.run("1 / 0"), "ZeroDivisionError")
-        refused = [line["message"] for line in self.browser.get_log("browser") if "WebSocket" in line["message"]]
+        refused = [line["message"] for line in self.browser.get_log("browser") if "WebSocket connection to" in line["message"]]
         assert not refused, refused
