@@ -1,4 +1,5 @@
 #include <chrono>
+#include <tl/expected.hpp>
 
 #include "base/log.hpp"
 #include "base/secrets.hpp"

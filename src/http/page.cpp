@@ -45,6 +45,7 @@ Result<std::vector<std::string>> read_cursor(std::string_view cursor, std::strin
   }
   if (values.front() != order) return broken;
   values.erase(values.begin());
+  if (write_cursor(order, values) != cursor) return broken;  // blanks, escapes: not as we write it
   return values;
 }
 

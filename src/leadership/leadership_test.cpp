@@ -164,31 +164,6 @@ TEST_F(LeaseOnPostgres, TheFirstServerNamesTheSharedFiles) {
   EXPECT_EQ(LeadershipStore(*second).shared_file("secret.key", "bb"), "aa");
 }
 
-// Not a test: the numbers of docs/decisions/0024.
-TEST_F(LeaseOnPostgres, DISABLED_TheFenceCosts) {
-  const auto epoch = *take(*first, "one");
-  const auto fenced = database.connect();
-  fenced->set_fence(LeadershipStore::fence(epoch));
-  const auto microseconds_of_one = [&](db::Connection& with) {
-    constexpr int transactions = 1000;
-    const auto began = std::chrono::steady_clock::now();
-    for (int i = 0; i < transactions; ++i) {
-      with.begin();
-      with.exec("INSERT INTO decisions VALUES ('one')");
-      with.commit();
-    }
-    return std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - began).count() / transactions;
-  };
-  std::vector<double> without, with;
-  for (int i = 0; i < 9; ++i) {
-    without.push_back(microseconds_of_one(*first));
-    with.push_back(microseconds_of_one(*fenced));
-  }
-  std::sort(without.begin(), without.end());
-  std::sort(with.begin(), with.end());
-  std::printf("without the fence %.1f us, with it %.1f us a transaction\n", without[4], with[4]);
-}
-
 // Two servers with cores, as they run.
 class TwoServers : public LeaseOnPostgres {
  protected:

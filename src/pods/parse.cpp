@@ -108,9 +108,9 @@ Result<std::vector<std::string>> split_command(std::string_view text, const std:
       word += c;
       in_word = true;
     }
-    if (out.size() > words_max) return invalid(field, Detail::words_at_most, {{"limit", std::to_string(words_max)}});
   }
   if (in_word) out.push_back(std::move(word));
+  if (out.size() > words_max) return invalid(field, Detail::words_at_most, {{"limit", std::to_string(words_max)}});
   return out;
 }
 

@@ -37,6 +37,15 @@ TEST(Command, IsCutAsAShellWould) {
   for (const char* wrong : {"echo 'a", "echo \"a", "echo a\\"}) EXPECT_FALSE(split_command(wrong, "c")) << wrong;
 }
 
+// Found by fuzzing: the last word was not counted when nothing came after it.
+TEST(Ports, AThousandWordsAreTheLimitWhateverComesAfterTheLast) {
+  std::string thousand;
+  for (int i = 0; i < 1000; ++i) thousand += "w ";
+  EXPECT_EQ(split_command(thousand, "c").value().size(), 1000u);
+  EXPECT_FALSE(split_command(thousand + "w", "c"));
+  EXPECT_FALSE(split_command(thousand + "w ", "c"));
+}
+
 TEST(Command, DockerArgsMayBeJson) {
   const auto both = parse_docker_args(R"( {"cmd":["a","b c"],"entrypoint":["/x"]} )", "dockerArgs").value();
   EXPECT_EQ(both.command, (Words{"a", "b c"}));

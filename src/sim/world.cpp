@@ -108,6 +108,7 @@ class World::ServerEnd final : public link::AgentLink {
   ServerEnd(World& world, const Server& mine) : world_(world), mine_(mine) {}
 
   void send(const HostId& host, link::ServerMessage message) override {
+    if (world_.overhear) world_.overhear(host, message);
     auto& to = world_.machine(host);
     if (!connected(host)) return;
     world_.deliver([&to, connection = to.connection, message = std::move(message)] {

@@ -97,6 +97,8 @@ class World {
   db::Connection& database() { return *db_; }
   HostService& hosts_service();
   MonitoringService& monitoring();
+  // Everything the server sends to agents, before the link does anything to it.
+  std::function<void(const HostId&, const link::ServerMessage&)> overhear;
   void in_task(std::function<void()> work);  // as a task of the server, done when this returns
 
  private:

@@ -122,6 +122,45 @@ TEST_F(WorldTest, QuotaIsUsedInExactlyTheStatesThatTheTableOfPodsCounts) {
   });
 }
 
+// Who an agent is stands in its certificate; what it may then say is bounded here.
+TEST_F(WorldTest, AHostCannotSpeakForAPodOfAnotherNorLearnItsSecrets) {
+  image("x");
+  world.add_host("h1", {.gpus = 1});
+  const auto id = create(
+      R"({"imageName":"x","gpuCount":1,"gpuTypeIds":["NVIDIA A40"],"env":{"TOKEN":"s3cret-value"},"dockerStartCmd":["run","s3cret-value"]})");
+  world.run_for(20s);
+  ASSERT_EQ(status(id), "running");
+  const auto thief = world.add_host("h2");
+  world.run_for(20s);
+  bool ordered_away = false;
+  world.overhear = [&](const HostId& host, const link::ServerMessage& message) {
+    const auto* order = std::get_if<link::PodOrder>(&message);
+    if (!order || host != thief) return;
+    ordered_away = ordered_away || order->desired == link::Desired::deleted;
+    for (const auto& container : order->spec.containers) {
+      EXPECT_TRUE(container.env.empty()) << "the variables hold the owner's secrets and the pod's own key";
+      EXPECT_FALSE(container.command) << "so may the command";
+      EXPECT_EQ(container.registry_password, "");
+    }
+  };
+  link::PodFacts claim;
+  claim.pod = PodId(id);
+  claim.phase = link::PodPhase::failed;
+  for (const std::int64_t generation : {0, 1, 99}) {
+    claim.generation = generation;
+    link::Report report;
+    report.sequence = (std::uint64_t{1} << 62) + static_cast<std::uint64_t>(generation);  // newer than any so far
+    report.engine_reachable = true;
+    report.pods = {claim};
+    report.stray_containers = {"gyre-" + id + "-main-1"};
+    world.in_task([&] { world.hosts_service().agent_said(thief, report); });
+    world.run_for(1s);
+  }
+  EXPECT_TRUE(ordered_away) << "nothing was sent: the test shows nothing";
+  EXPECT_EQ(status(id), "running");
+  world.overhear = nullptr;
+}
+
 TEST_F(WorldTest, ACreatedPodRunsOnAHostThatFits) {
   image("team/train:1");
   world.add_host("h1");

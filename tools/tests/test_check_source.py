@@ -85,3 +85,8 @@ def test_what_does_not_belong_in_a_file_is_named(tmp_path, name, text, sentence)
 def test_paths_that_only_look_alike_pass(tmp_path):
     found, status = check(tmp_path, "README.md", "a/work/b, /workspace, ${root}/root, https://x.example/work/page, /workers\n")
     assert (found, status) == ([], 0)
+
+
+def test_a_fuzzers_inputs_are_bytes_and_not_text(tmp_path):
+    assert check(tmp_path, "fuzz/corpus/json/broken.json", "{ \n no end") == ([], 0)
+    assert check(tmp_path, "src/broken.json", "{ \n no end")[1] == 1

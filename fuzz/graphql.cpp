@@ -1,16 +1,17 @@
 // Documents, variables and schemas from a stranger. What must hold, whatever the bytes: nothing crashes or runs on, a
 // printed document reads back as the same tree, an answer is JSON.
 #include <boost/json/parse.hpp>
-#include <cstdint>
-#include <cstdlib>
 #include <optional>
 #include <string>
 #include <string_view>
 
+#include "base/check.hpp"
 #include "graphql/engine.hpp"
 #include "graphql/parser.hpp"
 #include "graphql/printer.hpp"
+#include "targets.hpp"
 
+namespace gyre::fuzz {
 namespace {
 
 using namespace gyre::graphql;
@@ -54,15 +55,12 @@ struct World {
     resolvers.type<Host>("Host").field("id", [](const Host&) { return "h"; }).field("pods", [](const Host&) {
       return std::vector<std::optional<Pod>>(1);
     });
+    engine.emplace(resolvers);
   }
   Schema schema{schema_text};
   Resolvers resolvers{schema};
   std::optional<Engine> engine;  // made when the resolvers are there
 };
-
-void require(bool condition) {
-  if (!condition) std::abort();
-}
 
 void require_json(const std::string& text) {
   boost::json::parse_options options;
@@ -73,16 +71,16 @@ void require_json(const std::string& text) {
 }  // namespace
 
 // The first byte says what the rest is: a schema, an HTTP body, or a document.
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+void graphql(std::string_view bytes) {
   static World world;
-  if (size == 0 || size > 65'536) return 0;
-  const std::string_view text(reinterpret_cast<const char*>(data) + 1, size - 1);
+  if (bytes.empty()) return;
+  const auto text = bytes.substr(1);
   const Request request;
-  switch (data[0] % 3) {
+  switch (static_cast<unsigned char>(bytes[0]) % 3) {
     case 0: {
       try {
         const Schema schema(text);
-        require(!schema.print().empty());
+        CHECK(!schema.print().empty());
       } catch (const SchemaError&) {
       }
       break;
@@ -95,10 +93,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     default: {
       if (const auto parsed = parse(std::string(text))) {
         const auto again = parse(print(**parsed));
-        require(again && gyre::graphql::ast::same(**parsed, **again));
+        CHECK(again && gyre::graphql::ast::same(**parsed, **again));
       }
       require_json(write_answer(world.engine->run(text, {}, std::nullopt, request)));
     }
   }
-  return 0;
 }
+
+}  // namespace gyre::fuzz
