@@ -8,7 +8,7 @@ namespace gyre::agent {
 namespace {
 constexpr Duration tick_every{1'000};
 constexpr std::size_t remembered_max = 1'000;
-constexpr Duration end_again{30'000};     // when the engine could not end a program
+constexpr Duration end_again{30'000};    // when the engine could not end a program
 constexpr Duration end_checked{15'000};  // after a program was given up: whether it has really ended
 }  // namespace
 

@@ -314,8 +314,9 @@ TEST_F(Doctor, NoGpuAtAll) {
 // GPUs that have fallen off the bus before anybody looked have no name and are in no list.
 TEST_F(Doctor, AGpuThatIsLostAmongOthers) {
   start_engine();
-  nvml("driver 535.129.03\ncuda 12020\ngpu GPU-1 name=NVIDIA_A40 memory=48305799168\n"
-       "gpu GPU-2 name=NVIDIA_A40 memory=48305799168 lost=1\n");
+  nvml(
+      "driver 535.129.03\ncuda 12020\ngpu GPU-1 name=NVIDIA_A40 memory=48305799168\n"
+      "gpu GPU-2 name=NVIDIA_A40 memory=48305799168 lost=1\n");
   const auto found = trouble();
   expect(found, "gpu", Level::fail, Reason::gpu_does_not_answer);
   EXPECT_EQ(found.args.front().second, "1");

@@ -213,8 +213,8 @@ class Engine {
   virtual std::unique_ptr<Subscription> logs(std::string id, LogOptions options,
                                              std::function<void(Output, std::string_view)> chunk, Done<void> end) = 0;
   virtual std::unique_ptr<ExecProcess> exec(std::string id, ExecOptions options, ExecEvents events) = 0;
-  // Ends what exec() has started, by the name that ExecEvents::made told: SIGHUP, SIGKILL five seconds later. For what an
-  // earlier process has left behind; the answer comes when it does not run any more, also when nobody knows it.
+  // Ends what exec() has started, by the name that ExecEvents::made told: SIGHUP, SIGKILL five seconds later. For what
+  // an earlier process has left behind; the answer comes when it does not run any more, also when nobody knows it.
   virtual void end_exec(std::string exec, Done<void> done) = 0;
   // Hints that something changed; may miss any. `end` when the engine goes away.
   virtual std::unique_ptr<Subscription> events(Labels having, std::function<void(const ContainerEvent&)> event,

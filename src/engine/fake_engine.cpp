@@ -699,7 +699,7 @@ struct FakeEngine::Impl {
   FakeEngineConfig config;
   bool up = true, disk_full = false;
   std::int64_t calls = 0;
-  std::uint64_t caller = 0;  // what an earlier one has let go says nothing
+  std::uint64_t caller = 0;   // what an earlier one has let go says nothing
   std::vector<BoxPtr> boxes;  // oldest first
   std::map<std::string, Network> networks;
   std::map<std::string, Volume> volumes;
