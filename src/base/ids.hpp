@@ -31,6 +31,11 @@ using ApiKeyId = Id<struct ApiKeyTag>;
 using SessionId = Id<struct SessionTag>;
 using HostId = Id<struct HostTag>;
 using PodId = Id<struct PodTag>;
+using RegistryAuthId = Id<struct RegistryAuthTag>;
+using TemplateId = Id<struct TemplateTag>;
+using SecretId = Id<struct SecretTag>;
+using NetworkVolumeId = Id<struct NetworkVolumeTag>;
+using EndpointId = Id<struct EndpointTag>;
 using EventId = std::int64_t;  // position in the event feed; grows without gaps being promised
 
 }  // namespace gyre

@@ -66,6 +66,8 @@ bool same_word(std::string_view a, std::string_view b) {
 
 }  // namespace
 
+std::span<const KnownGpuType> known_gpu_types() { return known_types; }
+
 const KnownGpuType* find_gpu_type(std::string_view name) {
   for (const auto& type : known_types)
     if (same_word(type.id, name)) return &type;

@@ -139,6 +139,16 @@ Result<CommandWish> parse_docker_args(std::string_view text, const std::string& 
   return out;
 }
 
+Result<> check_cuda(const std::string& version, const std::string& field) {
+  const auto dot = version.find('.');
+  const bool digits =
+      !version.empty() && version.size() <= 6 && version.find_first_not_of("0123456789.") == std::string::npos;
+  if (!digits || dot == 0 || dot == std::string::npos || dot + 1 == version.size() ||
+      version.find('.', dot + 1) != std::string::npos)
+    return invalid(field, Detail::cuda_version);
+  return {};
+}
+
 bool is_variable_name(std::string_view text) {
   if (text.empty() || text.size() > 255 || (text.front() >= '0' && text.front() <= '9')) return false;
   for (char c : text)

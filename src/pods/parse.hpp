@@ -34,6 +34,9 @@ struct CommandWish {
 // RunPod's dockerArgs: a shell-like string that becomes the command, or JSON {"cmd": [...], "entrypoint": [...]}.
 Result<CommandWish> parse_docker_args(std::string_view text, const std::string& field);
 
+// "12.4".
+Result<> check_cuda(const std::string& version, const std::string& field);
+
 bool is_variable_name(std::string_view text);  // [A-Za-z_][A-Za-z0-9_.-]*, at most 255
 
 }  // namespace gyre

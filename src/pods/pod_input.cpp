@@ -34,7 +34,7 @@ const json::Field locked{"locked", "a locked pod cannot be stopped, reset or del
 const json::Field networking{"globalNetworking",
                              "a private network between hosts; not offered yet, only false is accepted", "false"};
 const json::Field registry_auth_id{"containerRegistryAuthId",
-                                   "a stored registry credential; not offered yet, use registryAuth", R"("")"};
+                                   "a stored registry credential of the workspace, for a private image", R"("")"};
 const json::Field restart{"restartPolicy", "what happens when the main container ends: always, on_failure or never",
                           R"("always")"};
 
@@ -57,7 +57,9 @@ json::Fields fields(const CreatePod*) {
   return {
       {"name", "what you call the pod, at most 191 characters; need not be unique", R"("train")"},
       image,
-      {"templateId", "a template to take the settings from; not offered yet", R"("")"},
+      {"templateId",
+       "a template to take from what is left out here; variables are merged by name, and those given here win",
+       R"("")"},
       {"computeType", "GPU or CPU", R"("GPU")"},
       {"cloudType", "SECURE, COMMUNITY or ALL; every host of this installation counts as both", R"("SECURE")"},
       {"gpuTypeIds", "acceptable GPU types; none given: any", R"(["NVIDIA A40"])"},

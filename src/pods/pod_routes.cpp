@@ -4,6 +4,7 @@
 
 #include "events/event_view.hpp"
 #include "http/page.hpp"
+#include "http/update_route.hpp"
 #include "pods/pod_view.hpp"
 
 namespace gyre {
@@ -15,11 +16,18 @@ using http::Request;
 using http::Response;
 using http::Route;
 
+MachinePart machine_part(const Request& request) {
+  return request.query.flag("includeMachine") ? MachinePart::included : MachinePart::left_out;
+}
+
+const http::QueryParameter include_machine{"includeMachine", "its host in RunPod's words, in `machine`", "true"};
+
 std::string etag_of(const Pod& pod) { return http::etag(std::to_string(pod.version)); }
 
 Response shown(int status, const PodService& pods, Pod pod, const Request& request) {
   const auto tag = etag_of(pod);
-  auto response = http::json_response(status, json::encode(view(pods.detail(std::move(pod)), request.language)));
+  auto response = http::json_response(
+      status, json::encode(view(pods.detail(std::move(pod)), request.language, machine_part(request))));
   response.headers.set("ETag", tag);
   return response;
 }
@@ -42,12 +50,12 @@ bool contains(const std::vector<std::string>& list, const std::string& item) {
 
 // The filters of GET /v1/pods; each absent one lets everything through.
 struct Filter {
-  std::vector<std::string> compute, desired, id, image, name, status, gpu_types;
+  std::vector<std::string> compute, desired, id, image, name, status, gpu_types, templates;
 
   static Result<Filter> of(const Request& request) {
     Filter out{request.query.all("computeType"), request.query.all("desiredStatus"), request.query.all("id"),
                request.query.all("imageName"),   request.query.all("name"),          request.query.all("status"),
-               request.query.all("gpuTypeId")};
+               request.query.all("gpuTypeId"),   request.query.all("templateId")};
     for (const auto& text : out.compute)
       if (text != "GPU" && text != "CPU") return invalid("computeType", Detail::one_of, {{"choices", "GPU, CPU"}});
     for (const auto& text : out.desired)
@@ -64,9 +72,10 @@ struct Filter {
         !contains(status, std::string(enum_text(pod.state))) ||
         !contains(desired, std::string(desired_status(pod.state))))
       return false;
-    if (compute.empty() && image.empty() && gpu_types.empty()) return true;
+    if (compute.empty() && image.empty() && gpu_types.empty() && templates.empty()) return true;
     const auto wish = wish_from_text(pod.wish);
-    if (!contains(compute, wish.gpu_count > 0 ? "GPU" : "CPU") || !contains(image, wish.containers.front().image))
+    if (!contains(compute, wish.gpu_count > 0 ? "GPU" : "CPU") || !contains(image, wish.containers.front().image) ||
+        !contains(templates, wish.template_id))
       return false;
     return gpu_types.empty() || std::any_of(wish.gpu_types.begin(), wish.gpu_types.end(),
                                             [&](const auto& t) { return contains(gpu_types, t); });
@@ -100,7 +109,7 @@ Result<Response> list(const PodService& pods, const Request& request) {
   if (more) found.resize(static_cast<std::size_t>(page.limit));
   std::vector<PodView> views;
   for (const auto& pod : found)
-    views.push_back(view(pods.detail(pod, PodService::Waiting::left_out), request.language));
+    views.push_back(view(pods.detail(pod, PodService::Waiting::left_out), request.language, machine_part(request)));
   auto response = http::json_response(200, json::encode(views));
   if (more) http::add_next(response, request, page, sort_key(found.back(), order));
   return response;
@@ -150,6 +159,22 @@ std::vector<Route> pod_routes(PodService& pods, HostService& hosts, Events& even
   const auto one = json::schema<PodView>();
   const std::vector<Reason> of_verbs{Reason::pod_not_found, Reason::pod_transition_refused, Reason::pod_locked,
                                      Reason::pod_host_unreachable};
+  const std::vector<Reason> of_restart{Reason::pod_not_found, Reason::pod_transition_refused, Reason::pod_locked,
+                                       Reason::pod_host_unreachable, Reason::secret_missing};
+  const Route patch{
+      .method = Method::patch,
+      .path = "/v1/pods/{id}",
+      .access = Access::writer,
+      .summary = "Change a pod",
+      .description =
+          "Absent fields stay as they are. A running pod gets new containers when anything but name "
+          "and locked changed.",
+      .tag = tag,
+      .body = json::schema<UpdatePod>(),
+      .answer = one,
+      .errors = {Reason::pod_not_found, Reason::invalid_field, Reason::stale_version, Reason::pod_locked,
+                 Reason::no_room_on_host, Reason::pod_host_unreachable, Reason::not_offered, Reason::secret_missing},
+      .handler = update};
   return {
       Route{.method = Method::post,
             .path = "/v1/pods",
@@ -166,7 +191,7 @@ std::vector<Route> pod_routes(PodService& pods, HostService& hosts, Events& even
             .answer = one,
             .errors = {Reason::invalid_field, Reason::missing_field, Reason::unknown_field, Reason::not_offered,
                        Reason::too_many_pods, Reason::machine_type_not_found, Reason::quota_missing,
-                       Reason::quota_used_up},
+                       Reason::quota_used_up, Reason::template_is_serverless},
             .handler = create},
       Route{.method = Method::get,
             .path = "/v1/pods",
@@ -183,6 +208,8 @@ std::vector<Route> pod_routes(PodService& pods, HostService& hosts, Events& even
                                                         {"name", "the exact name", "train", true},
                                                         {"imageName", "the exact image", "ubuntu:22.04", true},
                                                         {"gpuTypeId", "a GPU type it asked for", "NVIDIA A40", true},
+                                                        {"templateId", "made from it", "30zmvf89kd", true},
+                                                        include_machine,
                                                         {"sort", "name, createdAt or -createdAt", "-createdAt"}};
                   for (auto& parameter : http::page_parameters()) all.push_back(std::move(parameter));
                   return all;
@@ -197,34 +224,14 @@ std::vector<Route> pod_routes(PodService& pods, HostService& hosts, Events& even
             .description = "Says in words why it waits or failed, how far a pull is, and its place in the queue.",
             .tag = tag,
             .pod_key = true,
+            .query = {include_machine},
             .answer = one,
             .errors = {Reason::pod_not_found},
             .handler = [&pods](const Request& request) -> Result<Response> {
               return shown(200, pods, TRY(pods.get(request.caller, id_of(request))), request);
             }},
-      Route{.method = Method::patch,
-            .path = "/v1/pods/{id}",
-            .access = Access::writer,
-            .summary = "Change a pod",
-            .description = "Absent fields stay as they are. A running pod gets new containers when anything but name "
-                           "and locked changed.",
-            .tag = tag,
-            .body = json::schema<UpdatePod>(),
-            .answer = one,
-            .errors = {Reason::pod_not_found, Reason::invalid_field, Reason::stale_version, Reason::pod_locked,
-                       Reason::no_room_on_host, Reason::pod_host_unreachable},
-            .handler = update},
-      Route{.method = Method::post,
-            .path = "/v1/pods/{id}/update",
-            .access = Access::writer,
-            .summary = "Change a pod (same as PATCH)",
-            .description = "For clients that cannot send PATCH.",
-            .tag = tag,
-            .body = json::schema<UpdatePod>(),
-            .answer = one,
-            .errors = {Reason::pod_not_found, Reason::invalid_field, Reason::stale_version, Reason::pod_locked,
-                       Reason::no_room_on_host, Reason::pod_host_unreachable},
-            .handler = update},
+      patch,
+      http::update_route(patch),
       Route{.method = Method::del,
             .path = "/v1/pods/{id}",
             .access = Access::writer,
@@ -238,25 +245,25 @@ std::vector<Route> pod_routes(PodService& pods, HostService& hosts, Events& even
               TRY(pods.remove(request.caller, id_of(request)));
               return Response{.status = 204};
             }},
-      Route{
-          .method = Method::post,
-          .path = "/v1/pods/{id}/start",
-          .access = Access::writer,
-          .summary = "Start a stopped pod",
-          .description = "A pod with a volume starts on the host where the volume is; when its GPUs are taken it may "
-                         "be started without "
-                         "(gpuCount=0) to reach its data.",
-          .tag = tag,
-          .pod_key = true,
-          .query = {{"gpuCount", "0: without its GPUs", "0"}},
-          .answer = one,
-          .errors = {Reason::pod_not_found, Reason::pod_transition_refused, Reason::gpu_taken, Reason::no_room_on_host,
-                     Reason::pod_host_unreachable, Reason::quota_missing, Reason::quota_used_up},
-          .handler = [&pods](const Request& request) -> Result<Response> {
-            const auto count = request.query.get("gpuCount");
-            if (count && *count != "0") return invalid("gpuCount", Detail::only_zero_gpus);
-            return shown(200, pods, TRY(pods.start(request.caller, id_of(request), count.has_value())), request);
-          }},
+      Route{.method = Method::post,
+            .path = "/v1/pods/{id}/start",
+            .access = Access::writer,
+            .summary = "Start a stopped pod",
+            .description = "A pod with a volume starts on the host where the volume is; when its GPUs are taken it may "
+                           "be started without "
+                           "(gpuCount=0) to reach its data.",
+            .tag = tag,
+            .pod_key = true,
+            .query = {{"gpuCount", "0: without its GPUs", "0"}},
+            .answer = one,
+            .errors = {Reason::pod_not_found, Reason::pod_transition_refused, Reason::gpu_taken,
+                       Reason::no_room_on_host, Reason::pod_host_unreachable, Reason::quota_missing,
+                       Reason::quota_used_up, Reason::secret_missing},
+            .handler = [&pods](const Request& request) -> Result<Response> {
+              const auto count = request.query.get("gpuCount");
+              if (count && *count != "0") return invalid("gpuCount", Detail::only_zero_gpus);
+              return shown(200, pods, TRY(pods.start(request.caller, id_of(request), count.has_value())), request);
+            }},
       Route{
           .method = Method::post,
           .path = "/v1/pods/{id}/stop",
@@ -277,7 +284,7 @@ std::vector<Route> pod_routes(PodService& pods, HostService& hosts, Events& even
             .tag = tag,
             .pod_key = true,
             .answer = one,
-            .errors = of_verbs,
+            .errors = of_restart,
             .handler = verb(&PodService::restart)},
       Route{.method = Method::post,
             .path = "/v1/pods/{id}/reset",
@@ -287,7 +294,7 @@ std::vector<Route> pod_routes(PodService& pods, HostService& hosts, Events& even
             .tag = tag,
             .pod_key = true,
             .answer = one,
-            .errors = of_verbs,
+            .errors = of_restart,
             .handler = verb(&PodService::restart)},
       Route{.method = Method::get,
             .path = "/v1/pods/{id}/logs",

@@ -136,6 +136,13 @@ void PodService::order(Pod& pod) {
 
 void PodService::send_order(const Pod& pod, const HostId& host) {
   ++acts_;
+  if (pod.host == host && ordered(pod.state) == link::Desired::running)
+    if (const auto missing = missing_secret(pod.workspace, wish_from_text(pod.wish))) {
+      // It was there when the pod was started. What runs is left alone; what cannot start is given up in time.
+      log::warn("a pod's order waits for a secret that was deleted",
+                {{"pod", pod.id.str()}, {"variable", missing->variable}, {"secret", missing->secret}});
+      return;
+    }
   core_.after_commit([this, host, made = make_order(pod, host)] { link_.send(host, made); });
 }
 
@@ -190,12 +197,25 @@ link::PodOrder PodService::make_order(const Pod& pod, const HostId& host) const 
       {"RUNPOD_DC_ID", config_.data_center},
   };
   if (simulated) ours["GYRE_SIMULATED_GPUS"] = "1";
+  const auto& sources = config_.sources;
+  const auto stored = wish.registry_auth_id.empty() || !sources.registry_user
+                          ? std::nullopt
+                          : sources.registry_user(pod.workspace, wish.registry_auth_id);
+  const auto keys = sources.ssh_keys ? sources.ssh_keys(pod.account) : std::string();
   for (const auto& container : wish.containers) {
     link::ContainerOrder made{container.name, container.image, container.entrypoint, container.command, {}, {}, {}};
     if (own) {
       made.env = container.env;
       made.registry_user = container.registry_user;
+      if (sources.secret)
+        for (auto& [name, value] : made.env)
+          value = with_secrets(value, [&](const std::string& secret) { return sources.secret(pod.workspace, secret); });
+      add_ssh_keys(made.env, keys);
       for (const auto& [name, value] : ours) made.env[name] = value;
+      if (stored) {
+        made.registry_user = stored->username;
+        made.registry_password = stored->password;
+      }
     } else {
       made.entrypoint.reset();
       made.command.reset();
@@ -276,8 +296,18 @@ void PodService::place_pending() {
   }
   config_.around_placement([&] {
     const auto verdicts = scheduler::place_queue(requests, snapshot());
-    for (std::size_t i = 0; i < queue.size(); ++i)
-      if (verdicts[i].placement) place(queue[i], *verdicts[i].placement);
+    for (std::size_t i = 0; i < queue.size(); ++i) {
+      if (!verdicts[i].placement) continue;
+      if (const auto missing = missing_secret(queue[i].workspace, wish_from_text(queue[i].wish))) {
+        const auto moved =
+            move(queue[i], PodEvent::stop,
+                 {Reason::secret_missing, {{"variable", missing->variable}, {"secret", missing->secret}}, {}});
+        CHECK(moved);
+        capacity_changed();  // for who waited behind it
+        continue;
+      }
+      place(queue[i], *verdicts[i].placement);
+    }
   });
 }
 
@@ -321,10 +351,51 @@ Result<Pod> PodService::mine(const Caller& caller, const PodId& id) const {
   return std::move(*pod);
 }
 
+Result<PodWish> PodService::wish_of(const Caller& caller, const CreatePod& input,
+                                    const std::optional<MachineType>& machine, const Seal& seal) const {
+  auto body = input;
+  if (input.templateId && !input.templateId->empty()) {
+    if (!config_.sources.template_settings) return fail(Reason::not_offered, {{"what", "templateId"}}, "templateId");
+    body = with_template(TRY(config_.sources.template_settings(caller.workspace, *input.templateId)), input);
+  }
+  auto wish = TRY(machine ? wish_from(body, *machine, seal) : wish_from(body, seal));
+  TRY(check_registry_auth(caller.workspace, wish));
+  if (const auto missing = missing_secret(caller.workspace, wish))
+    return invalid(missing->field, Detail::no_secret, {{"value", missing->secret}});
+  return wish;
+}
+
+Result<> PodService::check_registry_auth(const WorkspaceId& workspace, const PodWish& wish) const {
+  if (wish.registry_auth_id.empty()) return {};
+  if (!config_.sources.registry_user)
+    return fail(Reason::not_offered, {{"what", "containerRegistryAuthId"}}, "containerRegistryAuthId");
+  if (!config_.sources.registry_user(workspace, wish.registry_auth_id))
+    return invalid("containerRegistryAuthId", Detail::no_registry_auth, {{"value", wish.registry_auth_id}});
+  return {};
+}
+
+std::optional<PodService::MissingSecret> PodService::missing_secret(const WorkspaceId& workspace,
+                                                                    const PodWish& wish) const {
+  if (!config_.sources.secret) return std::nullopt;
+  for (std::size_t i = 0; i < wish.containers.size(); ++i) {
+    const auto at = i == 0 ? std::string("env.") : "containers[" + std::to_string(i - 1) + "].env.";
+    for (const auto& [name, value] : wish.containers[i].env)
+      for (auto& secret : secrets_in(value))
+        if (!config_.sources.secret(workspace, secret)) return MissingSecret{at + name, name, std::move(secret)};
+  }
+  return std::nullopt;
+}
+
+Result<> PodService::check_secrets(const Pod& pod) const {
+  if (const auto missing = missing_secret(pod.workspace, wish_from_text(pod.wish)))
+    return fail(Reason::secret_missing, {{"variable", missing->variable}, {"secret", missing->secret}});
+  return {};
+}
+
 Result<Pod> PodService::create(const Caller& caller, const CreatePod& input) {
   std::optional<MachineType> machine;
   if (input.machineType && !input.machineType->empty()) machine = TRY(quotas_.machine_type(*input.machineType));
-  const auto wish = TRY(machine ? wish_from(input, *machine, config_.seal) : wish_from(input, config_.seal));
+  auto wish = TRY(wish_of(caller, input, machine, config_.seal));
   const int count = store_.count(caller.workspace);
   if (count >= config_.pods_max_per_workspace)
     return fail(Reason::too_many_pods,
@@ -345,6 +416,7 @@ Result<Pod> PodService::create(const Caller& caller, const CreatePod& input) {
     pod.created_at = pod.state_changed_at = core_.now();
     pod.key_sealed = config_.seal(config_.make_key(pod.workspace, pod.account, pod.id));
     store_.insert(pod);
+    store_.set_uses(pod.id, wish.template_id, wish.registry_auth_id);
     pod.queue_order = store_.next_queue_order();
     TRY(move(pod, PodEvent::deploy, {Reason::waiting_for_placement, {}, {}}));
     capacity_changed();
@@ -355,13 +427,10 @@ Result<Pod> PodService::create(const Caller& caller, const CreatePod& input) {
 Result<PodService::DryRun> PodService::dry_run(const Caller& caller, const CreatePod& input) const {
   DryRun out;
   const auto unsealed = [](const std::string&) { return std::string(); };
-  if (input.machineType && !input.machineType->empty()) {
-    const auto machine = TRY(quotas_.machine_type(*input.machineType));
-    out.wish = TRY(wish_from(input, machine, unsealed));
-    TRY(quotas_.admit(caller.workspace, machine));
-  } else {
-    out.wish = TRY(wish_from(input, unsealed));
-  }
+  std::optional<MachineType> machine;
+  if (input.machineType && !input.machineType->empty()) machine = TRY(quotas_.machine_type(*input.machineType));
+  out.wish = TRY(wish_of(caller, input, machine, unsealed));
+  if (machine) TRY(quotas_.admit(caller.workspace, *machine));
   // As the last in the queue: what an earlier pod waits for is not free.
   std::vector<scheduler::Request> requests;
   for (const auto& pod : store_.queue()) {
@@ -400,6 +469,11 @@ PodDetail PodService::detail(Pod pod, Waiting waits) const {
     for (auto& gpu : hosts_.store().gpus(*pod.host))
       if (gpu.pod == pod.id) out.gpus.push_back(std::move(gpu));
   out.allocation = hosts_.store().allocation(pod.id);
+  const auto type = !out.gpus.empty()             ? out.gpus.front().type_id
+                    : !out.wish.gpu_types.empty() ? out.wish.gpu_types.front()
+                                                  : std::string();
+  if (config_.sources.gpu_offer && !type.empty())
+    out.offer = config_.sources.gpu_offer(type, out.wish.cloud_type, pod.created_at);
   if (pod.state == PodState::queued && waits == Waiting::included) {
     const auto hosts = snapshot();
     std::vector<scheduler::Request> requests;
@@ -441,6 +515,12 @@ Result<Pod> PodService::update(const Caller& caller, const PodId& id, const Upda
     // A pod that does not run holds its volume alone; its disk is asked for when it starts.
     if (const auto held = hosts_.store().allocation(pod.id)) TRY(check_room(pod, more_volume + (runs ? more_disk : 0)));
     pod.wish = wish_to_text(change.wish);
+    if (input.containerRegistryAuthId) TRY(check_registry_auth(pod.workspace, change.wish));
+    if (input.env)
+      if (const auto missing = missing_secret(pod.workspace, change.wish))
+        return invalid(missing->field, Detail::no_secret, {{"value", missing->secret}});
+    if (change.resets && runs) TRY(check_secrets(pod));  // of variables that this update leaves as they are
+    store_.set_uses(pod.id, change.wish.template_id, change.wish.registry_auth_id);
     if (change.name) pod.name = *change.name;
     if (auto held = hosts_.store().allocation(pod.id)) {
       held->disk_bytes += more_volume;
@@ -482,6 +562,7 @@ Result<Pod> PodService::start(const Caller& caller, const PodId& id, bool zero_g
       CHECK(machine);  // types are never deleted from the table
       TRY(quotas_.admit(pod.workspace, *machine));
     }
+    if (next_state(pod.state, PodEvent::deploy)) TRY(check_secrets(pod));
     pod.zero_gpu = zero_gpu && wish.gpu_count > 0;
     if (!bound(pod, wish)) {
       pod.queue_order = store_.next_queue_order();
@@ -539,6 +620,7 @@ Result<Pod> PodService::restart(const Caller& caller, const PodId& id) {
     TRY(settled(pod));
     if (wish_from_text(pod.wish).locked) return fail(Reason::pod_locked, {{"pod", id.str()}});
     if (pod.state == PodState::host_lost) return fail(Reason::pod_host_unreachable);
+    if (next_state(pod.state, PodEvent::starting_again)) TRY(check_secrets(pod));
     TRY(move(pod, PodEvent::starting_again, {Reason::restarted_by_user, {}, {}}));
     pod.run = next_run(pod);
     pod.started_at.reset();
@@ -555,6 +637,7 @@ Result<> PodService::remove(const Caller& caller, const PodId& id) {
     const auto host = pod.host ? hosts_.store().find(*pod.host) : std::nullopt;
     const bool on_a_host = host && host->state != HostState::retired;
     config_.revoke_keys(id);
+    store_.set_uses(id, "", "");
     TRY(move(pod, on_a_host ? PodEvent::remove : PodEvent::remove_now, {Reason::deleted_by_user, {}, {}}));
     if (on_a_host) {
       order(pod);

@@ -16,6 +16,7 @@
 #include "pods/pod_exec.hpp"
 #include "pods/pod_input.hpp"
 #include "pods/pod_logs.hpp"
+#include "pods/pod_sources.hpp"
 #include "pods/pod_store.hpp"
 #include "pods/pod_wish.hpp"
 #include "pods/settled_reports.hpp"
@@ -31,6 +32,7 @@ struct PodConfig {
   std::function<void(const PodId&)> revoke_keys;
   Seal seal;
   std::function<std::string(const std::string& sealed)> unseal;
+  PodSources sources;
   std::string data_center = "LOCAL";
   Duration provisioning_limit{15 * 60'000};  // without any progress (B.3.1)
   Duration stop_grace{5'000};                // SIGTERM, then SIGKILL
@@ -87,6 +89,7 @@ struct PodDetail {
   };
   std::optional<Waiting> waiting;                 // while queued
   std::map<std::string, std::string> proxy_urls;  // of its HTTP ports
+  std::optional<GpuOffer> offer;  // of the GPUs it has, else of the type that it asked for first, when it was made
 };
 
 class PodService final : public HostListener {
@@ -108,6 +111,7 @@ class PodService final : public HostListener {
                         int limit) const;     // newest first
   enum class Waiting { included, left_out };  // of what it waits for; costs a look at the whole queue
   PodDetail detail(Pod pod, Waiting waiting = Waiting::included) const;
+  const PodStore& store() const { return store_; }
 
   Result<Pod> update(const Caller& caller, const PodId& id, const UpdatePod& input,
                      const std::function<Result<>(const Pod&)>& precondition = {});
@@ -158,6 +162,15 @@ class PodService final : public HostListener {
   Result<> check_room(const Pod& pod, std::int64_t more_bytes) const;  // on its host's disk
   void finish_removal(Pod& pod, const HostId& host);
   Result<Pod> mine(const Caller& caller, const PodId& id) const;
+  Result<PodWish> wish_of(const Caller& caller, const CreatePod& input, const std::optional<MachineType>& machine,
+                          const Seal& seal) const;
+  Result<> check_registry_auth(const WorkspaceId& workspace, const PodWish& wish) const;
+  // The first variable that refers to a secret which is not there.
+  struct MissingSecret {
+    std::string field, variable, secret;
+  };
+  std::optional<MissingSecret> missing_secret(const WorkspaceId& workspace, const PodWish& wish) const;
+  Result<> check_secrets(const Pod& pod) const;  // secret_missing
 
   // After a restore from a backup (pod_restore.cpp): the world may be ahead of the table.
   bool unsettled(const Pod& pod) const;

@@ -89,4 +89,21 @@ std::int64_t PodStore::next_queue_order() const {
   return db_.value<std::int64_t>("SELECT COALESCE(MAX(queue_order), 0) + 1 FROM pods WHERE state='queued'");
 }
 
+void PodStore::set_uses(const PodId& pod, const std::string& template_id, const std::string& registry_auth_id) {
+  db_.exec("DELETE FROM pod_uses WHERE pod=$1", pod);
+  const auto add = [&](const char* kind, const std::string& thing) {
+    if (!thing.empty()) db_.exec("INSERT INTO pod_uses (pod, kind, thing) VALUES ($1,$2,$3)", pod, kind, thing);
+  };
+  add("template", template_id);
+  add("registry_auth", registry_auth_id);
+}
+
+std::optional<PodId> PodStore::user_of(Uses kind, const WorkspaceId& workspace, const std::string& thing) const {
+  return db_.one<PodId>(
+      "SELECT u.pod FROM pod_uses u JOIN pods p ON p.id=u.pod WHERE u.kind=$1 AND u.thing=$2 AND p.workspace=$3 ORDER "
+      "BY "
+      "u.pod LIMIT 1",
+      kind == Uses::template_id ? "template" : "registry_auth", thing, workspace);
+}
+
 }  // namespace gyre

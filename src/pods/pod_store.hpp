@@ -34,6 +34,10 @@ class PodStore {
   // What `gyre restore` writes into a database that came from a backup, before a server sees it: from then on agents
   // may be ahead of it. Until `certificates_until` each host may once show a certificate newer than the backup.
   void mark_restored(Time restored_at, Time backup_made_at, Time certificates_until);
+  // What it was made with, so that nothing in use is deleted. Empty ids: nothing.
+  void set_uses(const PodId& pod, const std::string& template_id, const std::string& registry_auth_id);
+  enum class Uses { template_id, registry_auth_id };
+  std::optional<PodId> user_of(Uses kind, const WorkspaceId& workspace, const std::string& thing) const;  // any one
 
  private:
   db::Connection& db_;

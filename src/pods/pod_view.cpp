@@ -65,6 +65,20 @@ void warn_if_full(PodView& out, Reason reason, std::int64_t used, std::int64_t l
   out.warnings.push_back(words(reason, args, {}, language));
 }
 
+// The keys of RunPod's `machine` that are known here (contracts 8.2).
+boost::json::object machine_view(const PodDetail& detail, Money per_gpu) {
+  boost::json::object out{{"cpuCount", std::llround(detail.host->cpus)},
+                          {"supportPublicIp", !detail.host->public_address.empty()},
+                          {"secureCloud", detail.wish.cloud_type != "COMMUNITY"},
+                          {"currentPricePerGpu", per_gpu.as_double()}};
+  if (!detail.gpus.empty()) {
+    const auto& type = detail.gpus.front().type_id;
+    out["gpuTypeId"] = type;
+    out["gpuDisplayName"] = detail.offer ? detail.offer->display_name : type;
+  }
+  return out;
+}
+
 }  // namespace
 
 std::string_view desired_status(PodState state) {
@@ -87,7 +101,7 @@ std::string_view desired_status(PodState state) {
   return "TERMINATED";
 }
 
-PodView view(const PodDetail& detail, Language language) {
+PodView view(const PodDetail& detail, Language language, MachinePart machine) {
   const auto& pod = detail.pod;
   const auto& wish = detail.wish;
   const auto& main = wish.containers.front();
@@ -104,6 +118,9 @@ PodView view(const PodDetail& detail, Language language) {
         PodGpuView{detail.gpus.front().type_id, static_cast<int>(detail.gpus.size()), detail.gpus.front().type_id};
   else if (!wish.gpu_types.empty())
     out.gpu = PodGpuView{wish.gpu_types.front(), out.gpuCount, wish.gpu_types.front()};
+  const auto per_gpu = detail.offer ? detail.offer->per_gpu_hour.value_or(Money()) : Money();
+  if (detail.offer && out.gpu) out.gpu->displayName = detail.offer->display_name;
+  out.costPerHr = out.adjustedCostPerHr = (per_gpu * out.gpuCount).as_double();
   for (const auto& gpu : detail.gpus) out.simulated = out.simulated || gpu.simulated;
   if (detail.allocation) {
     out.vcpuCount = std::llround(detail.allocation->vcpus);
@@ -120,7 +137,10 @@ PodView view(const PodDetail& detail, Language language) {
   if (pod.host) out.machineId = pod.host->str();
   out.consumerUserId = pod.account.str();
   out.lastStartedAt = pod.started_at;
+  if (!wish.template_id.empty()) out.templateId = wish.template_id;
+  if (!wish.registry_auth_id.empty()) out.containerRegistryAuthId = wish.registry_auth_id;
   out.machine = boost::json::object();
+  if (machine == MachinePart::included && detail.host) out.machine = machine_view(detail, per_gpu);
   out.createdAt = pod.created_at;
   out.status = enum_text(pod.state);
   out.reason = words(pod, language);
@@ -249,8 +269,9 @@ json::Fields fields(const PodView*) {
       {"desiredStatus", "RUNNING, EXITED or TERMINATED: what was asked for", R"("RUNNING")"},
       {"computeType", "GPU or CPU", R"("GPU")"},
       {"cloudType", "SECURE, COMMUNITY or ALL", R"("SECURE")"},
-      {"costPerHr", "dollars an hour; 0 while the installation has no prices", "0"},
-      {"adjustedCostPerHr", "after savings plans", "0"},
+      {"costPerHr", "dollars an hour for all its GPUs, at the price of when it was made; 0: they have no price",
+       "0.44"},
+      {"adjustedCostPerHr", "after savings plans: the same while there are none", "0.44"},
       {"gpuCount", "GPUs it has or waits for", "1"},
       {"gpu", "type and number of its GPUs", R"({"id":"NVIDIA A40","count":1,"displayName":"NVIDIA A40"})"},
       {"vcpuCount", "vCPUs it has", "8"},
@@ -278,7 +299,7 @@ json::Fields fields(const PodView*) {
       {"cpuFlavorId", "CPU flavour", "null"},
       {"lastStartedAt", "when all its containers were last up", R"("2026-01-31T12:00:00.000Z")"},
       {"lastStatusChange", "in words, with the time", R"("all containers run: 2026-01-31T12:00:00.000Z")"},
-      {"machine", "empty object in this version", "{}"},
+      {"machine", "its host in RunPod's words, with includeMachine; else an empty object", "{}"},
       {"createdAt", "when it was made", R"("2026-01-31T11:59:00.000Z")"},
       {"status", "registered, queued, provisioning, running, interrupting, host_lost, stopping, stopped or failed",
        R"("running")"},

@@ -123,7 +123,9 @@ struct DryRunView {
 BOOST_DESCRIBE_STRUCT(DryRunView, (), (fits, possible, hostId, hostName, gpuTypeId, vcpuCount, memoryInGb, hosts))
 json::Fields fields(const DryRunView*);
 
-PodView view(const PodDetail& detail, Language language);
+// `machine`: what RunPod's clients get with includeMachine; else they get an empty object.
+enum class MachinePart { left_out, included };
+PodView view(const PodDetail& detail, Language language, MachinePart machine = MachinePart::left_out);
 DryRunView view(const PodService::DryRun& run, const std::vector<Host>& hosts, Language language);
 std::string_view desired_status(PodState state);  // RUNNING, EXITED or TERMINATED
 

@@ -95,16 +95,6 @@ Result<> check_mount(const std::string& path) {
   return {};
 }
 
-Result<> check_cuda(const std::string& version, const std::string& field) {
-  const auto dot = version.find('.');
-  const bool digits =
-      !version.empty() && version.size() <= 6 && version.find_first_not_of("0123456789.") == std::string::npos;
-  if (!digits || dot == 0 || dot == std::string::npos || dot + 1 == version.size() ||
-      version.find('.', dot + 1) != std::string::npos)
-    return invalid(field, Detail::cuda_version);
-  return {};
-}
-
 Result<link::RestartPolicy> restart_policy(const std::string& text) {
   if (const auto policy = enum_from_text<link::RestartPolicy>(text)) return *policy;
   return invalid("restartPolicy", Detail::one_of, {{"choices", enum_choices<link::RestartPolicy>()}});
@@ -141,9 +131,7 @@ Result<> set_command(ContainerWish& container, const std::optional<boost::json::
 Result<PodWish> wish_from(const CreatePod& input, const Seal& seal) {
   PodWish wish;
   if (input.name) TRY(checked_name(*input.name));
-  TRY(not_offered(input.templateId, "templateId"));
   TRY(not_offered(input.networkVolumeId, "networkVolumeId"));
-  TRY(not_offered(input.containerRegistryAuthId, "containerRegistryAuthId"));
   TRY(not_offered(input.globalNetworking, "globalNetworking"));
   TRY(not_offered(input.interruptible, "interruptible"));
   for (const auto& [value, field] : {std::pair{&input.gpuTypePriority, "gpuTypePriority"},
@@ -174,6 +162,10 @@ Result<PodWish> wish_from(const CreatePod& input, const Seal& seal) {
     main.registry_user = input.registryAuth->username;
     main.registry_password_sealed = seal(input.registryAuth->password);
   }
+  wish.template_id = input.templateId.value_or("");
+  wish.registry_auth_id = input.containerRegistryAuthId.value_or("");
+  if (input.registryAuth && !wish.registry_auth_id.empty())
+    return invalid("containerRegistryAuthId", Detail::registry_auth_twice);
   wish.containers.push_back(std::move(main));
   std::set<std::string> names{"main"};
   const auto further = input.containers.value_or(std::vector<ContainerInput>());
@@ -286,7 +278,11 @@ Result<WishChange> changed(const PodWish& before, const UpdatePod& input) {
   auto& main = wish.containers.front();
   if (input.name) change.name = TRY(checked_name(*input.name));
   TRY(not_offered(input.globalNetworking, "globalNetworking"));
-  TRY(not_offered(input.containerRegistryAuthId, "containerRegistryAuthId"));
+  if (input.containerRegistryAuthId) {
+    wish.registry_auth_id = *input.containerRegistryAuthId;
+    if (!wish.registry_auth_id.empty())
+      for (auto& container : wish.containers) container.registry_user = container.registry_password_sealed = "";
+  }
   if (input.imageName) {
     TRY(parse_image_reference(*input.imageName, "imageName"));
     main.image = *input.imageName;

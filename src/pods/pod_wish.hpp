@@ -44,12 +44,13 @@ struct PodWish {
   std::vector<std::string> cuda_allowed;
   std::string cloud_type = "SECURE";
   bool locked = false;
-  std::string machine_type;  // its name when the pod was made; empty for none
+  std::string machine_type;                   // its name when the pod was made; empty for none
+  std::string template_id, registry_auth_id;  // empty: none
 };
 BOOST_DESCRIBE_STRUCT(PodWish, (),
                       (containers, ports, gpu_count, gpu_types, gpu_types_in_order, gpu_memory_gb_min, vcpus, memory_gb,
                        container_disk_gb, volume_gb, volume_path, shm_gb, restart, cuda_min, cuda_allowed, cloud_type,
-                       locked, machine_type))
+                       locked, machine_type, template_id, registry_auth_id))
 
 using Seal = std::function<std::string(const std::string& plain)>;
 

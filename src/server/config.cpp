@@ -183,6 +183,36 @@ Problem set_unknown_fields(Config& config, const Values& values) {
 }
 Values get_unknown_fields(const Config& config) { return {std::string(enum_text(config.unknown_fields))}; }
 
+template <bool Config::*Member>
+Problem set_flag(Config& config, const Values& values) {
+  if (values.front() != "true" && values.front() != "false") return "expected true or false";
+  config.*Member = values.front() == "true";
+  return {};
+}
+template <bool Config::*Member>
+Values get_flag(const Config& config) {
+  return {config.*Member ? "true" : "false"};
+}
+
+Problem set_shared_paths(Config& config, const Values& values) {
+  config.shared_paths.clear();
+  for (const auto& value : values) {
+    const auto equals = value.find('=');
+    const auto data_center = value.substr(0, equals);
+    const auto path = equals == std::string::npos ? std::string() : value.substr(equals + 1);
+    const bool named = !data_center.empty() && data_center.size() <= 40 &&
+                       data_center.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-") == std::string::npos;
+    if (!named || !path.starts_with('/')) return value + " is not DATACENTER=/PATH, as LOCAL=/srv/volumes";
+    if (!config.shared_paths.emplace(data_center, path).second) return data_center + " stands there twice";
+  }
+  return {};
+}
+Values get_shared_paths(const Config& config) {
+  Values out;
+  for (const auto& [data_center, path] : config.shared_paths) out.push_back(data_center + "=" + path);
+  return out;
+}
+
 Problem set_data_dir(Config& config, const Values& values) {
   if (values.front().empty()) return "expected a path";
   config.data_dir = std::filesystem::absolute(values.front()).lexically_normal().string();
@@ -219,7 +249,7 @@ Problem set_trusted_proxies(Config& config, const Values& values) {
 
 constexpr std::string_view path_type = "path", addresses_type = "list of HOST:PORT", address_type = "HOST:PORT",
                            size_type = "size: bytes, KiB, MiB or GiB", count_type = "whole number",
-                           time_type = "time: ms, s, m, h or d";
+                           time_type = "time: ms, s, m, h or d", flag_type = "true or false";
 constexpr std::int64_t second = 1'000, hour = 3'600'000, day = 86'400'000;
 
 const Key table[] = {
@@ -415,6 +445,21 @@ const Key table[] = {
      .korean = "GET /v1/events와 파드의 이력에 쓰는 이벤트를 보관하는 기간.",
      .set = set_duration<&Config::events_kept, hour, 3650 * day>,
      .get = get_duration<&Config::events_kept>},
+    {.name = "catalog.simulated_stock",
+     .type = flag_type,
+     .description = "Whether simulated GPUs count as stock in the catalogue, as on a machine to try things out.",
+     .korean = "모의 GPU를 카탈로그의 재고로 셀지. 시험용 기기에서 쓰세요.",
+     .set = set_flag<&Config::simulated_stock>,
+     .get = get_flag<&Config::simulated_stock>},
+    {.name = "volumes.shared_paths",
+     .type = "list of DATACENTER=PATH",
+     .list = true,
+     .description = "Where network volumes are: for each data centre a path on storage that this server and its hosts "
+                    "share. Without one there are no network volumes.",
+     .korean = "네트워크 볼륨을 두는 곳. 데이터 센터마다 서버와 호스트가 함께 쓰는 저장소의 경로. 없으면 네트워크 "
+               "볼륨을 쓸 수 없어요.",
+     .set = set_shared_paths,
+     .get = get_shared_paths},
 };
 
 const Key* find_key(std::string_view name) {

@@ -41,6 +41,8 @@ struct Config {
   int proxy_requests_per_pod = 20'000, proxy_requests_per_workspace = 50'000;
   UnknownFields unknown_fields = UnknownFields::refuse;
   Duration events_kept{std::chrono::days(30)};
+  bool simulated_stock = false;
+  std::map<std::string, std::string> shared_paths;  // of network volumes, by data centre
 
   // What is left open above, filled in.
   std::string database_url() const;

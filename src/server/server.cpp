@@ -33,6 +33,7 @@
 #include "pods/pod_routes.hpp"
 #include "pods/pod_service.hpp"
 #include "quotas/quota_routes.hpp"
+#include "resources/resources.hpp"
 #include "runtime/asio_runtime.hpp"
 #include "runtime/metrics.hpp"
 #include "runtime/os_random.hpp"
@@ -231,6 +232,7 @@ class Server {
         hosts_(core_, events_, link_, fleet_config()),
         quotas_(core_, events_),
         tunnels_(core_, link_, link_),
+        resources_(core_, resources_config()),
         pods_(core_, events_, hosts_, quotas_, link_, pod_config()),
         monitoring_(core_, hosts_, pods_, link_, std::move(metrics_store)),
         router_(core_, [this](const http::Request& request) { return accounts_.authenticate(request); }) {
@@ -324,6 +326,7 @@ class Server {
     router_.add(quota_routes(quotas_, unknown));
     router_.add(pod_routes(pods_, hosts_, events_, unknown));
     router_.add(metrics_routes(monitoring_, pods_, hosts_));
+    router_.add(resources_.routes(unknown));
     router_.add(
         system_routes({router_, metrics_, [this] { return !closing_; }, [this] { return monitoring_.prometheus(); }}));
     router_.add(pod_exec_routes(pods_));
@@ -525,6 +528,17 @@ class Server {
       seconds.observe(std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count());
     };
     out.unseal = [this](const std::string& sealed) { return unseal(key_, sealed).value_or(""); };
+    out.sources = resources_.sources();
+    return out;
+  }
+
+  ResourcesConfig resources_config() {
+    ResourcesConfig out;
+    out.seal = [this](const std::string& plain) { return seal(key_, runtime_.random().bytes(24), plain); };
+    out.unseal = [this](const std::string& sealed) { return unseal(key_, sealed).value_or(""); };
+    out.catalog.simulated_stock = config_.simulated_stock;
+    out.shared_paths = config_.shared_paths;
+    out.directories = real_volume_directories();
     return out;
   }
 
@@ -603,6 +617,7 @@ class Server {
   const std::string network_ = agent::own_network();
   edge::RouteTable routes_;
   edge::Tunnels tunnels_;
+  Resources resources_;
   PodService pods_;
   MonitoringService monitoring_;
   http::Router router_;

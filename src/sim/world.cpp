@@ -18,6 +18,7 @@
 #include "pods/pod_exec_routes.hpp"
 #include "pods/pod_routes.hpp"
 #include "quotas/quota_routes.hpp"
+#include "resources/resources.hpp"
 
 namespace gyre::sim {
 namespace {
@@ -141,11 +142,13 @@ struct World::Server {
         hosts(core, events, link, fleet_config()),
         accounts(core, {.password_cost = {.passes = 1, .memory_bytes = 8192}}),
         quotas(core, events),
+        resources(core, resources_config()),
         pods(core, events, hosts, quotas, link, pod_config()),
         monitoring(core, hosts, pods, link, in.metrics_store_),
         router(core, [this](const http::Request& request) { return accounts.authenticate(request); }) {
     router.add(pod_routes(pods, hosts, events, json::UnknownKeys::refuse));
     router.add(quota_routes(quotas, json::UnknownKeys::refuse));
+    router.add(resources.routes(json::UnknownKeys::refuse));
     router.add(pod_exec_routes(pods));
     router.add(host_routes(hosts, json::UnknownKeys::refuse, "http://sim", "CA", {"sim:1"}));
     router.add(gpu_routes(hosts));
@@ -170,6 +173,16 @@ struct World::Server {
     config.revoke_keys = [this](const PodId& pod) { accounts.revoke_pod_keys(pod); };
     config.seal = [this](const std::string& plain) { return seal(installation_key, core.random().bytes(24), plain); };
     config.unseal = [](const std::string& sealed) { return unseal(installation_key, sealed).value(); };
+    config.sources = resources.sources();
+    return config;
+  }
+  ResourcesConfig resources_config() {
+    ResourcesConfig config;
+    config.seal = [this](const std::string& plain) { return seal(installation_key, core.random().bytes(24), plain); };
+    config.unseal = [](const std::string& sealed) { return unseal(installation_key, sealed).value(); };
+    config.shared_paths = {{"LOCAL", "/shared"}};
+    const auto done = [](const std::string&, const std::string&) { return std::string(); };
+    config.directories = {done, done};
     return config;
   }
 
@@ -182,6 +195,7 @@ struct World::Server {
   HostService hosts;
   AccountService accounts;
   QuotaService quotas;
+  Resources resources;
   PodService pods;
   MonitoringService monitoring;
   http::Router router;

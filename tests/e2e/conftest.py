@@ -1,3 +1,7 @@
+import os
+import subprocess
+import urllib.parse
+
 import pytest
 
 import gyre as helpers
@@ -22,6 +26,9 @@ def docker(engine):
 
 def started(folder, **options):
     made = Gyre(folder, **options)
+    shared = made.home / "shared"  # network volumes
+    shared.mkdir()
+    made.settings["GYRE_VOLUMES_SHARED_PATHS"] = f"LOCAL={shared}"
     try:
         made.up()
         yield made
@@ -38,6 +45,27 @@ def gyre(engine, tmp_path_factory):
 @pytest.fixture
 def fresh_gyre(engine, tmp_path):
     yield from started(tmp_path, engine=engine)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request):
+    """Each kind of database, and the settings of a Gyre that has one of its own."""
+    if request.param == "sqlite":
+        yield "sqlite", {}
+        return
+    server = os.environ.get("GYRE_TEST_POSTGRES_URL")
+    if not server:
+        pytest.skip("no PostgreSQL: set GYRE_TEST_POSTGRES_URL (tests/postgres.sh start DIR)")
+    name = f"gyre_e2e_{os.getpid()}"
+
+    def psql(command):
+        subprocess.run(["psql", server, "-qc", command], check=True)
+
+    psql(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+    psql(f"CREATE DATABASE {name}")
+    address = urllib.parse.urlunsplit(urllib.parse.urlsplit(server)._replace(path=f"/{name}"))
+    yield "postgresql", {"GYRE_DATABASE": address}
+    psql(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
 
 @pytest.fixture

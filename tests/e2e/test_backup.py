@@ -17,26 +17,17 @@ def identity(docker, pod):
     return [(one["Id"], one["State"]["StartedAt"], one["State"]["Pid"]) for one in seen]
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def installation(request, engine, tmp_path):
+@pytest.fixture
+def installation(engine, tmp_path, database):
     """A Gyre on either database."""
+    kind, settings = database
     gyre = Gyre(tmp_path, engine=engine)
-    base = os.environ.get("GYRE_TEST_POSTGRES_URL")
-    name = f"gyre_backup_{os.getpid()}"
-    if request.param == "postgresql":
-        if not base:
-            pytest.skip("no PostgreSQL: set GYRE_TEST_POSTGRES_URL (tests/postgres.sh start DIR)")
-        subprocess.run(["psql", base, "-qc", f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"], check=True)
-        subprocess.run(["psql", base, "-qc", f"CREATE DATABASE {name}"], check=True)
-        parts = urllib.parse.urlsplit(base)
-        gyre.settings["GYRE_DATABASE"] = urllib.parse.urlunsplit(parts._replace(path=f"/{name}"))
+    gyre.settings |= settings
     try:
         gyre.up()
-        yield gyre, request.param
+        yield gyre, kind
     finally:
         gyre.clean()
-        if request.param == "postgresql":
-            subprocess.run(["psql", base, "-qc", f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"], check=True)
 
 
 def test_a_restored_installation_has_its_state_and_its_containers_run_on(installation, docker, tmp_path):

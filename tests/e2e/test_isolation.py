@@ -49,6 +49,19 @@ def routes(gyre):
                 yield method.upper(), path, operation.get("x-gyre-access")
 
 
+def resources(api):
+    """One of each thing that a workspace keeps, by the beginning of its paths."""
+    template = api.post("/v1/templates", {"name": "victim", "imageName": "x:1", "isServerless": True})["id"]
+    return {
+        "/v1/templates/": template,
+        "/v1/endpoints/": api.post("/v1/endpoints", {"templateId": template})["id"],
+        "/v1/secrets/": api.post("/v1/secrets", {"name": "victim", "value": "v"})["id"],
+        "/v1/containerregistryauth/": api.post("/v1/containerregistryauth",
+                                               {"name": "victim", "username": "u", "password": "p"})["id"],
+        "/v1/networkvolumes/": api.post("/v1/networkvolumes", {"name": "victim", "size": 1, "dataCenterId": "LOCAL"})["id"],
+    }
+
+
 def expected(access, who, path, method):
     """Which statuses are right. A number above 0 is the only right one; "in" is anything but 401 and 403."""
     if access == "open":
@@ -68,13 +81,15 @@ def test_every_route_lets_in_exactly_whom_it_says(gyre, keys):
     """The matrix: each route of /openapi.json with each kind of key, on things of somebody else."""
     pod = gyre.api.run(image("hello"), name="victim")["id"]
     key = gyre.api.post("/v1/apikeys", {"name": "victim-key"})["id"]
+    kept = resources(gyre.api)
+    things = {"/v1/hosts/": gyre.said["hostId"], "/v1/apikeys/": key} | kept
     before = (gyre.api.pod(pod)["generation"], gyre.api.pod(pod)["name"])
     asked, wrong = 0, []
     for method, path, access in routes(gyre):
         assert access in ("open", "reader", "writer", "admin"), f"{method} {path} does not say who may use it"
         target = path
         for name in re.findall(r"{(\w+)}", path):
-            thing = gyre.said["hostId"] if path.startswith("/v1/hosts/") else key if path.startswith("/v1/apikeys/") else pod
+            thing = next((one for prefix, one in things.items() if path.startswith(prefix)), pod)
             target = target.replace("{%s}" % name, thing)
         for who, secret in keys.items():
             right = expected(access, who, path, method)
@@ -105,6 +120,8 @@ def test_every_route_lets_in_exactly_whom_it_says(gyre, keys):
     assert left["status"] == "running" and (left["generation"], left["name"]) == before
     assert [one["enabled"] for one in gyre.api.get("/v1/apikeys") if one["id"] == key] == [True]
     assert gyre.host()["status"] == "listed"
+    for prefix, one in kept.items():
+        assert gyre.api.call("GET", prefix + one).status_code == 200, f"{prefix}{one} is gone"
     gyre.api.call("DELETE", f"/v1/pods/{pod}")
 
 
