@@ -311,7 +311,7 @@ Agent::Impl::Impl(Runtime& runtime, engine::Engine& engine, engine::GpuProbe& gp
           runtime, engine, [this](const link::LogRequest& request) { return log_source(request); },
           [this](link::AgentMessage message) { send(std::move(message)); }),
       sessions_(
-          runtime, engine, [this](const link::ExecRequest& request) { return exec_place(request); },
+          runtime, engine, journal_, [this](const link::ExecRequest& request) { return exec_place(request); },
           [this](link::AgentMessage message) { send(std::move(message)); }) {
   for (auto& entry : journal_.load(runtime_.now(), runtime_.uptime())) {
     if (!entry.order) {

@@ -956,6 +956,27 @@ TEST_F(AgentTest, ARetiredHostIsLeftWhenItsLastPodIsGone) {
   EXPECT_TRUE(engine.containers().empty());
 }
 
+// ---- programs that users start ----
+
+TEST_F(AgentTest, AProgramThatCannotBeJournaledIsNotStarted) {
+  start_agent();
+  run_for(1s);
+  say(order("p1"));
+  run_for(10s);
+  journal->exec("ALTER TABLE programs RENAME TO gone");
+  link::ChannelOpen open;
+  open.channel = 1;
+  open.exec = link::ExecRequest{};
+  open.exec->pod = PodId("p1");
+  open.exec->session = "s1";
+  open.exec->command = {"cat"};
+  say(open);
+  run_for(10s);
+  EXPECT_TRUE(engine.execs().empty() || !engine.execs().back().running);
+  ASSERT_TRUE(server.closed.contains(1));
+  EXPECT_EQ(server.closed.at(1).reason, Reason::agent_journal_unwritable);
+}
+
 // ---- logs ----
 
 struct AgentLogs : AgentTest {

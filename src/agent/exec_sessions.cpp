@@ -8,10 +8,27 @@ namespace gyre::agent {
 namespace {
 constexpr Duration tick_every{1'000};
 constexpr std::size_t remembered_max = 1'000;
+constexpr Duration end_again{30'000};    // when the engine could not end a program
+constexpr Duration end_checked{15'000};  // after a program was given up: whether it has really ended
 }  // namespace
 
-ExecSessions::ExecSessions(Runtime& runtime, engine::Engine& engine, Find find, Send send)
-    : runtime_(runtime), engine_(engine), find_(std::move(find)), send_(std::move(send)), timer_(runtime) {}
+ExecSessions::ExecSessions(Runtime& runtime, engine::Engine& engine, Journal& journal, Find find, Send send)
+    : runtime_(runtime),
+      engine_(engine),
+      journal_(journal),
+      find_(std::move(find)),
+      send_(std::move(send)),
+      timer_(runtime) {
+  for (const auto& program : journal_.programs()) {
+    // Counted from when it was first found, so that an agent that is killed again and again does not prolong it. The
+    // wall clock may have jumped in between: never longer than was meant.
+    const auto found_at = program.left_at.value_or(runtime_.now());
+    const auto rest = std::clamp(found_at + lives_on - runtime_.now(), Duration{0}, lives_on);
+    left_[program.exec] = {program.pod, runtime_.uptime() + rest};
+    if (!program.left_at) journal_.save(Journal::Program{program.exec, program.pod, found_at});
+  }
+  if (!left_.empty()) timer_.repeat(tick_every, [this] { tick(); });
+}
 
 ExecSessions::~ExecSessions() = default;
 
@@ -54,6 +71,12 @@ void ExecSessions::start(const std::string& id, const link::ExecRequest& request
   options.columns = request.columns;
   options.rows = request.rows;
   engine::ExecEvents events;
+  auto here = alive_.guard([this, id](const std::string& exec, bool* may_start) { *may_start = on_made(id, exec); });
+  events.made = [here](const std::string& exec) mutable {
+    bool may_start = false;
+    here(exec, &may_start);
+    return may_start;
+  };
   events.chunk =
       alive_.guard([this, id](engine::Output output, std::string_view bytes) { on_chunk(id, output, bytes); });
   events.taken = alive_.guard([this, id](std::size_t bytes) {
@@ -64,6 +87,23 @@ void ExecSessions::start(const std::string& id, const link::ExecRequest& request
   });
   events.end = alive_.guard([this, id](const Result<int>& result) { on_end(id, result); });
   sessions_.at(id).process = engine_.exec(container, std::move(options), std::move(events));
+}
+
+// Known to the journal before it runs: nothing that we start stays unknown to the next agent.
+bool ExecSessions::on_made(const std::string& id, const std::string& exec) {
+  const auto found = sessions_.find(id);
+  if (found == sessions_.end()) return false;
+  auto& session = found->second;
+  try {
+    journal_.save(Journal::Program{exec, session.pod, std::nullopt});
+  } catch (const db::DbError& problem) {
+    log::error("a program cannot be journaled and is not started", {{"problem", problem.what()}});
+    if (session.channel != 0) refuse(session.channel, Reason::agent_journal_unwritable, {{"detail", problem.what()}});
+    remove(found);
+    return false;
+  }
+  session.exec = exec;
+  return true;
 }
 
 void ExecSessions::attach(Session& session, std::uint64_t channel, std::uint64_t from) {
@@ -176,11 +216,19 @@ void ExecSessions::on_end(const std::string& id, const Result<int>& result) {
   auto& session = found->second;
   if (result) {
     session.exit_code = *result;
+    forget_program(std::exchange(session.exec, {}));
     drop(std::move(session.process));
     return say(session);
   }
   if (session.channel != 0) refuse(session.channel, result.error().reason, result.error().args);
   log::info("a session ended", {{"pod", session.pod.str()}, {"problem", result.error().message()}});
+  // A connection that broke says nothing of the program; all else says that it does not run.
+  const auto reason = result.error().reason;
+  const auto exec = std::exchange(session.exec, {});
+  if (reason == Reason::engine_unreachable || reason == Reason::engine_refused)
+    leave(exec, session.pod, lives_on);
+  else
+    forget_program(exec);
   remove(found);
 }
 
@@ -237,12 +285,49 @@ void ExecSessions::remove(Sessions::iterator session) {
     ended_.erase(oldest);
   }
   ended_[session->first] = runtime_.uptime() + remembered;
+  leave(session->second.exec, session->second.pod, end_checked);
   drop(std::move(session->second.process));
   sessions_.erase(session);
 }
 
+void ExecSessions::leave(const std::string& exec, const PodId& pod, Duration for_so_long) {
+  if (exec.empty()) return;
+  left_[exec] = {pod, runtime_.uptime() + for_so_long};
+  try {
+    journal_.save(Journal::Program{exec, pod, runtime_.now() + for_so_long - lives_on});
+  } catch (const db::DbError& problem) {  // it is in the journal already, with more time
+    log::error("the journal cannot be written", {{"problem", problem.what()}});
+  }
+}
+
+void ExecSessions::forget_program(const std::string& exec) {
+  if (exec.empty()) return;
+  left_.erase(exec);
+  try {
+    journal_.forget_program(exec);
+  } catch (const db::DbError& problem) {  // the next agent asks the engine, which knows that it has ended
+    log::error("the journal cannot be written", {{"problem", problem.what()}});
+  }
+}
+
+void ExecSessions::end_left() {
+  for (auto& [exec, left] : left_) {
+    if (left.ending || runtime_.uptime() < left.due) continue;
+    left.ending = true;
+    engine_.end_exec(exec, alive_.guard([this, exec = exec](Result<void> ended) {
+      if (ended) return forget_program(exec);
+      log::warn("a program in a container could not be ended", {{"problem", ended.error().message()}});
+      const auto found = left_.find(exec);
+      if (found == left_.end()) return;
+      found->second.due = runtime_.uptime() + end_again;
+      found->second.ending = false;
+    }));
+  }
+}
+
 // When all places are taken, a session that has ended and that nobody reads gives way.
 bool ExecSessions::make_room() {
+  if (left_.size() >= left_programs_max) return false;
   if (sessions_.size() < sessions_max) return true;
   const auto spare = std::find_if(sessions_.begin(), sessions_.end(),
                                   [](const auto& one) { return one.second.exit_code && one.second.channel == 0; });
@@ -270,8 +355,9 @@ void ExecSessions::tick() {
     }
     if (now - session.spoke_at >= (session.exit_code ? say_again : say_alive)) say(session);
   }
+  end_left();
   std::erase_if(ended_, [&](const auto& one) { return one.second <= now; });
-  if (sessions_.empty() && ended_.empty()) timer_.stop();
+  if (sessions_.empty() && ended_.empty() && left_.empty()) timer_.stop();
 }
 
 }  // namespace gyre::agent

@@ -1,7 +1,8 @@
 // Programs that users started in containers of this host. A session belongs to the agent, not to a connection: it lives
 // on for five minutes after its reader went away, keeps the output that nobody has seen (a bounded amount, then the
 // program waits), and goes on where a reader resumes it. Offsets both ways make every byte arrive exactly once,
-// whatever the link loses, doubles or delays. What is left at the agent's own end is ended with it.
+// whatever the link loses, doubles or delays. A session ends with its agent; a program that goes on without one (the
+// agent was killed, the engine's connection broke) is known to the journal and ended five minutes later.
 //
 //   starting --engine--> running --exit--> ended      each of them: attached to one channel, or detached
 //      detached for 5 minutes: given up (SIGHUP), forgotten          ended and detached for 5 minutes: forgotten
@@ -14,6 +15,7 @@
 #include <optional>
 #include <string>
 
+#include "agent/journal.hpp"
 #include "engine/engine.hpp"
 #include "link/messages.hpp"
 #include "runtime/runtime.hpp"
@@ -23,6 +25,7 @@ namespace gyre::agent {
 class ExecSessions {
  public:
   static constexpr std::size_t sessions_max = 32;
+  static constexpr std::size_t left_programs_max = 64;  // without a session, still to be ended; then no new sessions
   static constexpr std::size_t kept_bytes_max = 256 * 1024;   // of output nobody has seen; then the program waits
   static constexpr std::size_t input_bytes_max = 512 * 1024;  // given to the engine, not yet taken by the program
   static constexpr std::size_t data_bytes_max = 32 * 1024;    // one ExecOutput
@@ -39,7 +42,7 @@ class ExecSessions {
   using Find = std::function<Place(const link::ExecRequest&)>;
   using Send = std::function<void(link::AgentMessage)>;
 
-  ExecSessions(Runtime& runtime, engine::Engine& engine, Find find, Send send);
+  ExecSessions(Runtime& runtime, engine::Engine& engine, Journal& journal, Find find, Send send);
   ~ExecSessions();  // gives up all programs
 
   void open(std::uint64_t channel, const link::ExecRequest& request);
@@ -58,6 +61,7 @@ class ExecSessions {
   };
   struct Session {
     PodId pod;
+    std::string exec;  // the engine's name of the program, once it is made
     std::unique_ptr<engine::ExecProcess> process;
     std::deque<Piece> kept;
     std::uint64_t first = 0, end = 0;       // of the output that is kept
@@ -70,11 +74,17 @@ class ExecSessions {
     Duration detached_at{0}, spoke_at{0}, moved_at{0};
   };
   using Sessions = std::map<std::string, Session>;
+  struct Left {  // a program without a session
+    PodId pod;
+    Duration due{0};
+    bool ending = false;
+  };
 
   void start(const std::string& id, const link::ExecRequest& request, const std::string& container);
   void attach(Session& session, std::uint64_t channel, std::uint64_t from);
   void detach(Session& session);
   void on_chunk(const std::string& id, engine::Output output, std::string_view bytes);
+  bool on_made(const std::string& id, const std::string& exec);
   void on_end(const std::string& id, const Result<int>& result);
   void forget_output(Session& session, std::uint64_t before);
   void flush(Session& session);
@@ -84,13 +94,18 @@ class ExecSessions {
   void drop(std::unique_ptr<engine::ExecProcess> process);
   void remove(Sessions::iterator session);
   bool make_room();
+  void leave(const std::string& exec, const PodId& pod, Duration for_so_long);
+  void forget_program(const std::string& exec);
+  void end_left();
   void tick();
 
   Runtime& runtime_;
   engine::Engine& engine_;
+  Journal& journal_;
   Find find_;
   Send send_;
   Sessions sessions_;
+  std::map<std::string, Left> left_;       // by the engine's name
   std::map<std::string, Duration> ended_;  // sessions that were, until when that is remembered
   Timer timer_;
   Alive alive_;

@@ -16,6 +16,7 @@ BOOST_DESCRIBE_STRUCT(PodOrder, (), (pod, generation, run, desired, spec, stop_g
 
 namespace gyre::agent {
 BOOST_DESCRIBE_STRUCT(Pin, (), (digest, id))
+BOOST_DESCRIBE_STRUCT(Journal::Program, (), (exec, pod, left_at))
 }  // namespace gyre::agent
 
 template <>
@@ -107,6 +108,7 @@ BOOST_DESCRIBE_STRUCT(Row, (), (pod, generation, pod_order, memory, forgotten_at
 
 Journal::Journal(db::Connection& db) : db_(db) {
   db_.exec("CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL)");
+  db_.exec("CREATE TABLE IF NOT EXISTS programs (exec TEXT PRIMARY KEY, pod TEXT NOT NULL, left_at BIGINT)");
   const auto written = fact("schema_version");
   const int version = written ? std::stoi(*written) : 0;
   if (version > schema_version)
@@ -157,6 +159,18 @@ void Journal::forget(const PodId& pod, std::int64_t generation, Time now) {
 }
 
 void Journal::drop_forgotten(Time before) { db_.exec("DELETE FROM pods WHERE forgotten_at < $1", before); }
+
+std::vector<Journal::Program> Journal::programs() const {
+  return db_.all<Program>("SELECT exec, pod, left_at FROM programs ORDER BY exec");
+}
+
+void Journal::save(const Program& program) {
+  db_.exec(
+      "INSERT INTO programs (exec, pod, left_at) VALUES ($1, $2, $3) ON CONFLICT (exec) DO UPDATE SET left_at = $3",
+      program.exec, program.pod, program.left_at);
+}
+
+void Journal::forget_program(const std::string& exec) { db_.exec("DELETE FROM programs WHERE exec = $1", exec); }
 
 std::optional<std::string> Journal::fact(const std::string& name) const {
   return db_.one<std::string>("SELECT value FROM facts WHERE name = $1", name);

@@ -33,6 +33,17 @@ class Journal {
   void forget(const PodId& pod, std::int64_t generation, Time now);                         // keeps the generation only
   void drop_forgotten(Time before);
 
+  // Programs in containers that may still run, by the engine's name for them: written before each starts. `left_at` is
+  // when an agent first found that nobody can come back to it. A table that older agents do not look at.
+  struct Program {
+    std::string exec;
+    PodId pod;
+    std::optional<Time> left_at;
+  };
+  std::vector<Program> programs() const;
+  void save(const Program& program);
+  void forget_program(const std::string& exec);
+
   std::optional<std::string> fact(const std::string& name) const;
   void set_fact(const std::string& name, const std::string& value);
 

@@ -116,6 +116,23 @@ TEST_F(JournalTest, TheSequenceOnlyGrowsThroughRestartsAndALostJournal) {
   EXPECT_GT(Journal(*fresh).next_sequence(noon + 1h), last);
 }
 
+TEST_F(JournalTest, ProgramsAreKeptUntilTheyAreForgottenAndInAnOlderJournalToo) {
+  Journal{*db};
+  db->exec("DROP TABLE programs");  // as an agent before them wrote it
+  Journal journal(*db);
+  journal.save(Journal::Program{"e1", PodId("p1"), std::nullopt});
+  journal.save(Journal::Program{"e2", PodId("p2"), std::nullopt});
+  journal.save(Journal::Program{"e2", PodId("p2"), noon});
+  const auto kept = Journal(*db).programs();
+  ASSERT_EQ(kept.size(), 2u);
+  EXPECT_FALSE(kept[0].left_at);
+  EXPECT_EQ(kept[1].pod.str(), "p2");
+  EXPECT_EQ(kept[1].left_at, noon);
+  journal.forget_program("e1");
+  journal.forget_program("e2");
+  EXPECT_TRUE(Journal(*db).programs().empty());
+}
+
 TEST_F(JournalTest, AJournalOfANewerAgentIsRefused) {
   Journal(*db).set_fact("schema_version", "2");
   EXPECT_THROW(Journal{*db}, db::DbError);

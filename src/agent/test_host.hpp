@@ -76,7 +76,10 @@ class Host {
     agent->start(server, [this] { ++retired; });
     if (server.connected_) agent->server_connected();
   }
-  void crash_agent() { agent.reset(); }
+  void crash_agent() {
+    engine.forget_callers();
+    agent.reset();
+  }
   void restart_agent() {
     crash_agent();
     start_agent();

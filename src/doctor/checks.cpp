@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <boost/json.hpp>
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
@@ -68,7 +69,9 @@ std::optional<Engine> examine_engine(const Machine& machine, std::vector<Finding
   const auto& socket = machine.engine_socket;
   struct stat status {};
   if (::stat(socket.c_str(), &status) != 0) {
-    out.push_back(bad("engine", Reason::engine_socket_missing, {{"socket", socket}}));
+    // A folder on the way that may not be entered (of another user's engine) hides the socket.
+    const auto reason = errno == EACCES ? Reason::engine_socket_forbidden : Reason::engine_socket_missing;
+    out.push_back(bad("engine", reason, {{"socket", socket}}));
     return std::nullopt;
   }
   if (::access(socket.c_str(), R_OK | W_OK) != 0) {
@@ -218,14 +221,16 @@ void examine_gpus(const Machine& machine, const std::optional<Engine>& engine, s
   const auto gpus = probe->gpus();
   const auto driver = probe->driver();
   const int cards = nvidia_cards(machine);
-  if (gpus.empty()) {
+  // One that has fallen off the bus before we came is not in the list: the driver cannot even say what it is.
+  std::string lost;
+  for (const int index : probe->unreachable()) lost += (lost.empty() ? "" : ", ") + std::to_string(index);
+  if (gpus.empty() && lost.empty()) {
     if (cards > 0 && !driver)
       out.push_back(bad("gpu", Reason::gpu_driver_missing, {{"count", std::to_string(cards)}}));
     else
       out.push_back(warn("gpu", Reason::gpu_absent));
     return;
   }
-  std::string lost;
   for (const auto& reading : probe->read())
     if (std::find(reading.events.begin(), reading.events.end(), "lost") != reading.events.end())
       lost += (lost.empty() ? "" : ", ") + reading.uuid;

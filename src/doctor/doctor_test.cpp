@@ -7,7 +7,9 @@
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <filesystem>
@@ -193,6 +195,38 @@ TEST_F(Doctor, AMachineThatIsWellHasNothingToMend) {
 
 TEST_F(Doctor, NoEngine) { expect(trouble(), "engine", Level::fail, Reason::engine_socket_missing); }
 
+// Runs it as somebody who is not root; of this thread alone, as the kernel's own call sees it.
+void as_nobody(const std::function<void()>& run) {
+  if (::geteuid() != 0) return run();
+  std::thread([&] {
+    constexpr long nobody = 65'534;
+    CHECK(::syscall(SYS_setgroups, 0, nullptr) == 0);
+    CHECK(::syscall(SYS_setresgid, nobody, nobody, nobody) == 0);
+    CHECK(::syscall(SYS_setresuid, nobody, nobody, nobody) == 0);
+    run();
+  }).join();
+}
+
+TEST_F(Doctor, AnEngineThatThisUserMayNotUse) {
+  start_engine();
+  fs::permissions(folder, fs::perms(0755));
+  ::chmod(machine.engine_socket.c_str(), 0);  // its folder may be entered
+  as_nobody([&] { findings = examine(machine); });
+  expect(findings.at(0), "engine", Level::fail, Reason::engine_socket_forbidden);
+}
+
+TEST_F(Doctor, AnEngineInAFolderThatThisUserMayNotEnter) {
+  const auto inner = folder / "inner";
+  fs::create_directory(inner);
+  machine.engine_socket = (inner / "engine.sock").string();
+  start_engine();
+  fs::permissions(folder, fs::perms(0755));
+  fs::permissions(inner, fs::perms(0));
+  as_nobody([&] { findings = examine(machine); });
+  fs::permissions(inner, fs::perms(0700));
+  expect(findings.at(0), "engine", Level::fail, Reason::engine_socket_forbidden);
+}
+
 TEST_F(Doctor, AnEngineThatDoesNotAnswer) {
   file("engine.sock", "no socket at all");
   expect(trouble(), "engine", Level::fail, Reason::engine_unreachable);
@@ -275,6 +309,25 @@ TEST_F(Doctor, NoGpuAtAll) {
   start_engine();
   machine.nvml_library = "libnosuch-ml.so.1";
   expect(trouble(), "gpu", Level::warn, Reason::gpu_absent);
+}
+
+// GPUs that have fallen off the bus before anybody looked have no name and are in no list.
+TEST_F(Doctor, AGpuThatIsLostAmongOthers) {
+  start_engine();
+  nvml(
+      "driver 535.129.03\ncuda 12020\ngpu GPU-1 name=NVIDIA_A40 memory=48305799168\n"
+      "gpu GPU-2 name=NVIDIA_A40 memory=48305799168 lost=1\n");
+  const auto found = trouble();
+  expect(found, "gpu", Level::fail, Reason::gpu_does_not_answer);
+  EXPECT_EQ(found.args.front().second, "1");
+}
+
+TEST_F(Doctor, GpusOfWhichNoneAnswers) {
+  start_engine();
+  nvml("driver 535.129.03\ncuda 12020\ngpu GPU-1 name=NVIDIA_A40 memory=48305799168 lost=1\n");
+  const auto found = trouble();
+  expect(found, "gpu", Level::fail, Reason::gpu_does_not_answer);
+  EXPECT_EQ(found.args.front().second, "0");
 }
 
 TEST_F(Doctor, CardsWithoutTheirDriver) {

@@ -339,15 +339,17 @@ struct ExecPiece {
   Output output = Output::standard_output;
   std::string bytes;
   std::size_t taken = 0;  // of the input
+  std::string made;       // its name, before it starts
 };
 
 // What the core wants of a program, on the engine's thread.
 struct ExecWishes {
   std::deque<std::string> input;
   bool input_ends = false, over = false;
+  bool may_start = false;
   int columns = 0, rows = 0;
   std::string id;          // once it runs
-  Waiter* wake = nullptr;  // of the writer, while it has nothing to write
+  Waiter* wake = nullptr;  // of who waits for the core: first to be allowed to start, then for something to write
   int exit_code = 0;       // the core reads it after the end
 
   void stir() {
@@ -521,8 +523,16 @@ class DockerEngine final : public Engine {
     auto wishes = std::make_shared<ExecWishes>();
     wishes->columns = options.columns;
     wishes->rows = options.rows;
-    auto hear = [chunk = std::move(events.chunk), taken = std::move(events.taken)](const ExecPiece& piece) {
-      if (piece.taken > 0)
+    wishes->may_start = !events.made;
+    auto hear = [this, wishes, made = std::move(events.made), chunk = std::move(events.chunk),
+                 taken = std::move(events.taken)](const ExecPiece& piece) {
+      if (!piece.made.empty()) {
+        const bool may_start = made(piece.made);
+        net::post(io_, [wishes, may_start] {
+          (may_start ? wishes->may_start : wishes->over) = true;
+          wishes->stir();
+        });
+      } else if (piece.taken > 0)
         taken(piece.taken);
       else
         chunk(piece.output, piece.bytes);
@@ -539,6 +549,8 @@ class DockerEngine final : public Engine {
                   [channel](std::exception_ptr, Result<void> result) { channel->deliver_end(std::move(result)); });
     return std::make_unique<RunningExec>(*this, std::move(channel), std::move(wishes));
   }
+
+  void end_exec(std::string exec, Done<void> done) override { run<void>(give_up(std::move(exec)), std::move(done)); }
 
  private:
   class RunningExec final : public ExecProcess {
@@ -1120,7 +1132,20 @@ class DockerEngine final : public Engine {
       co_return fail(Reason::container_not_running, one_arg("container", container));
     const auto id = read_id(made.body);
     if (!made.ok() || id.empty()) co_return fail(refused(made));
-    if (channel->dropped()) co_return Result<void>();
+    if (!wishes->may_start) {
+      ExecPiece named;
+      named.made = id;
+      channel->deliver(std::move(named), 0);
+    }
+    while (!wishes->may_start && !wishes->over) {
+      Waiter allowed(io_, Waiter::time_point::max());
+      wishes->wake = &allowed;
+      boost::system::error_code ignored;
+      auto token = net::redirect_error(use_co, ignored);
+      co_await allowed.async_wait(token);
+      wishes->wake = nullptr;
+    }
+    if (wishes->over || channel->dropped()) co_return Result<void>();
 
     const auto peer = co_await known_peer();
     const auto wire = co_await connected();
@@ -1168,7 +1193,8 @@ class DockerEngine final : public Engine {
     wishes->over = true;
     wishes->stir();
     if (channel->dropped()) {
-      co_await give_up(id);
+      const auto ended = co_await give_up(id);
+      if (!ended) log::warn("a program in a container could not be ended", {{"exec", id}});
       co_return Result<void>();
     }
     if (!readable) {
@@ -1234,23 +1260,29 @@ class DockerEngine final : public Engine {
   }
 
   // No engine can end what it has started in a container; the system can, and the agent is on the same machine.
-  Co<> give_up(std::string id) {
+  Co<Result<void>> give_up(std::string id) {
     for (const int signal : {SIGHUP, SIGKILL}) {
       for (Duration waited{0}; waited < exec_end_limit; waited += exec_poll) {
         const auto inspected = co_await get("/exec/" + id + "/json");
+        if (inspected.status == 404) co_return Result<void>();
+        if (!inspected.ok()) co_return fail(refused(inspected));
         const auto facts = read_exec(inspected.body);
-        if (!inspected.ok() || !facts.running) co_return;
+        if (!facts.running) co_return Result<void>();
         if (waited.count() == 0) {
           const auto around = co_await get("/containers/" + facts.container_id + "/json");
           if (!signal_exec(facts.pid, container_pid(around.body), signal)) {
-            log::warn("a program in a container could not be ended", {{"exec", id}, {"container", facts.container_id}});
-            co_return;
+            Reply reply;
+            reply.body = "the program is not among the processes that can be seen from here";
+            co_return fail(refused(reply));
           }
         }
         Waiter pause(io_, exec_poll);
         co_await pause.async_wait(use_co);
       }
     }
+    Reply reply;
+    reply.body = "the program was killed and still runs";
+    co_return fail(refused(reply));
   }
 
   Co<Result<void>> read_events(std::shared_ptr<Channel<ContainerEvent>> channel, Labels having) {

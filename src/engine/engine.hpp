@@ -164,6 +164,8 @@ class ExecProcess : public Subscription {
 };
 
 struct ExecEvents {
+  // The name that Engine::end_exec knows it by, before it starts; false: it shall not. When not given, it just starts.
+  std::function<bool(const std::string& exec)> made;
   std::function<void(Output, std::string_view)> chunk;
   std::function<void(std::size_t bytes)> taken;  // of the input: they are with the program (or it wants no more)
   // The exit code, after all output. 126 and 127: the command could not be run, with the words in the output or as
@@ -211,6 +213,9 @@ class Engine {
   virtual std::unique_ptr<Subscription> logs(std::string id, LogOptions options,
                                              std::function<void(Output, std::string_view)> chunk, Done<void> end) = 0;
   virtual std::unique_ptr<ExecProcess> exec(std::string id, ExecOptions options, ExecEvents events) = 0;
+  // Ends what exec() has started, by the name that ExecEvents::made told: SIGHUP, SIGKILL five seconds later. For what
+  // an earlier process has left behind; the answer comes when it does not run any more, also when nobody knows it.
+  virtual void end_exec(std::string exec, Done<void> done) = 0;
   // Hints that something changed; may miss any. `end` when the engine goes away.
   virtual std::unique_ptr<Subscription> events(Labels having, std::function<void(const ContainerEvent&)> event,
                                                Done<void> end) = 0;

@@ -1135,6 +1135,7 @@ FakeExec exec_of(const std::vector<std::string>& command) {
   if (command.front() == "nosuch-command") return {.cannot_start = true};
   if (command.front() == "cat") return {};
   const auto& script = command.back();
+  if (script == "echo out; sleep 1234") return {.output = "out\n", .echoes = false, .ends_with_input = false};
   if (script == "echo out; echo err >&2; exit 7")
     return {.output = "out\n", .error_output = "err\n", .exits_after = 10ms, .exit_code = 7};
   if (script.starts_with("head -c 3000000"))
@@ -1297,6 +1298,44 @@ TEST_P(ExecContract, AProgramThatIsGivenUpEnds) {
   program.process.reset();
   EXPECT_TRUE(runtime->run_until([&] { return programs() == 0; }, 30s)) << "it still runs";
   EXPECT_FALSE(program.end) << "who gave it up hears no more of it";
+}
+
+TEST_P(ExecContract, AProgramHasANameBeforeItStartsAndByThatAnotherEndsIt) {
+  const auto id = home();
+  std::vector<std::string> names;
+  bool allowed = false;
+  const auto begin = [&](Program& program) {
+    ExecEvents events;
+    events.made = [&](const std::string& name) {
+      names.push_back(name);
+      return allowed;
+    };
+    events.chunk = [&program](Output, std::string_view text) { program.out += text; };
+    events.taken = [](std::size_t) {};
+    events.end = [&program](Result<int> end) { program.end = std::move(end); };
+    ExecOptions options{.command = {"sh", "-c", "echo out; sleep 1234"}, .tty = true, .columns = 80, .rows = 24};
+    program.process = engine->exec(id, std::move(options), std::move(events));
+  };
+  Program forbidden, program;
+  begin(forbidden);
+  ASSERT_TRUE(runtime->run_until([&] { return names.size() == 1; }, 30s));
+  runtime->run_for(500ms);
+  EXPECT_EQ(forbidden.out, "") << "it was not allowed to start";
+  allowed = true;
+  begin(program);
+  ASSERT_TRUE(runtime->run_until([&] { return program.out.find("out") != std::string::npos; }, 30s));
+  ASSERT_EQ(names.size(), 2u);
+  // Another process of ours, which knows no more than the name.
+  auto other = fake() ? nullptr : docker_engine(*runtime, socket);
+  auto& ending = other ? *other : *engine;
+  for (const auto& name : {names[1], names[1], std::string("nobody-knows-it")}) {
+    const auto ended = wait<void>([&](auto done) { ending.end_exec(name, done); });
+    EXPECT_TRUE(ended) << ended.error().message();
+  }
+  if (fake())
+    EXPECT_FALSE(the_fake->execs().back().running);
+  else
+    EXPECT_TRUE(runtime->run_until([&] { return program.end.has_value(); }, 30s)) << "it still runs";
 }
 
 }  // namespace

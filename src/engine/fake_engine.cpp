@@ -599,8 +599,9 @@ struct FakeEngine::Impl {
       Args args{{"command", options.command.front()}, {"detail", "executable file not found in $PATH"}};
       return finish_exec(exec, fail(Reason::command_not_found, std::move(args)));
     }
-    exec->started = true;
     exec->history = execs.size();
+    if (exec->events.made && !exec->events.made(std::to_string(exec->history))) return;
+    exec->started = true;
     execs.push_back({box->shown.id, options.command, {}, false, 0, 0, true, false});
     box->execs.push_back(exec);
     const auto& program = exec->program;
@@ -609,7 +610,8 @@ struct FakeEngine::Impl {
       exec->output.emplace_back(options.tty ? Output::standard_output : Output::standard_error, program.error_output);
     if (options.tty && exec->columns > 0) size_exec(exec);
     if (program.exits_after)
-      later(*program.exits_after, [this, weak = std::weak_ptr(exec)] {
+      later(*program.exits_after, [this, history = exec->history, weak = std::weak_ptr(exec)] {
+        execs[history].running = false;
         if (const auto ended = weak.lock()) finish_exec(ended, ended->program.exit_code);
       });
     wake_exec(exec);
@@ -618,6 +620,8 @@ struct FakeEngine::Impl {
   void end_execs(const BoxPtr& box, const Result<int>& result) {
     for (const auto& weak : std::exchange(box->execs, {}))
       if (const auto exec = weak.lock()) finish_exec(exec, result);
+    for (auto& run : execs)  // also what nobody holds any more
+      if (run.container_id == box->shown.id && !box->running()) run.running = false;
   }
 
   void size_exec(const std::shared_ptr<Exec>& exec) {
@@ -695,6 +699,7 @@ struct FakeEngine::Impl {
   FakeEngineConfig config;
   bool up = true, disk_full = false;
   std::int64_t calls = 0;
+  std::uint64_t caller = 0;   // what an earlier one has let go says nothing
   std::vector<BoxPtr> boxes;  // oldest first
   std::map<std::string, Network> networks;
   std::map<std::string, Volume> volumes;
@@ -1027,9 +1032,10 @@ std::unique_ptr<ExecProcess> FakeEngine::exec(std::string id, ExecOptions option
     Process(Impl* impl, std::shared_ptr<Exec> exec)
         : impl_(impl),
           exec_(std::move(exec)),
+          caller_(impl->caller),
           wake_(impl->alive.guard([impl, exec = exec_] { impl->wake_exec(exec); })) {}
     ~Process() override {
-      if (exec_->open && exec_->started && !exec_->result) gone_();
+      if (exec_->open && exec_->started && !exec_->result) gone_(caller_);
       exec_->open = false;
     }
     void pause() override { exec_->paused = true; }
@@ -1055,13 +1061,15 @@ std::unique_ptr<ExecProcess> FakeEngine::exec(std::string id, ExecOptions option
    private:
     Impl* impl_;
     std::shared_ptr<Exec> exec_;
+    std::uint64_t caller_;
     std::function<void()> wake_;
     std::function<void()> size_ = impl_->alive.guard([impl = impl_, exec = exec_] {
       if (!exec->started || exec->result) return;
       impl->size_exec(exec);
       impl->wake_exec(exec);
     });
-    std::function<void()> gone_ = impl_->alive.guard([impl = impl_, exec = exec_] {
+    std::function<void(std::uint64_t)> gone_ = impl_->alive.guard([impl = impl_, exec = exec_](std::uint64_t caller) {
+      if (caller != impl->caller) return;
       impl->execs[exec->history].given_up = true;
       impl->execs[exec->history].running = false;
     });
@@ -1080,6 +1088,18 @@ std::unique_ptr<ExecProcess> FakeEngine::exec(std::string id, ExecOptions option
   });
   return std::make_unique<Process>(impl, std::move(exec));
 }
+
+void FakeEngine::end_exec(std::string exec, Done<void> done) {
+  impl_->call<void>(std::move(done), [=, this](auto answer) {
+    for (std::size_t i = 0; i < impl_->execs.size(); ++i) {
+      auto& run = impl_->execs[i];
+      if (std::to_string(i) == exec && run.running) run.running = !(run.given_up = true);
+    }
+    answer({});
+  });
+}
+
+void FakeEngine::forget_callers() { ++impl_->caller; }
 
 std::unique_ptr<Subscription> FakeEngine::events(Labels having, std::function<void(const ContainerEvent&)> event,
                                                  Done<void> end) {

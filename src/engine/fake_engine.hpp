@@ -114,7 +114,7 @@ struct FakeExecRun {
   bool input_ended = false;
   int columns = 0, rows = 0;
   bool running = true;
-  bool given_up = false;  // its handle was destroyed while it ran
+  bool given_up = false;  // ended because nobody wanted it any more: its handle was destroyed, or end_exec
 };
 
 struct FakeEngineConfig {
@@ -165,6 +165,8 @@ class FakeEngine final : public Engine {
   void crash_container(const std::string& id, int exit_code);  // its process dies by itself
   void run_out_of_memory(const std::string& id);
   void fill_host_disk(bool full);  // pulls, creates and starts are refused with host_disk_full
+  // The agent's process dies: what it holds is let go without a word to us, so that programs it has started go on.
+  void forget_callers();
   void write_log(const std::string& id, Output output, const std::string& line);
   void write_file(const std::string& id, const std::string& path, const std::string& text);  // as the running container
 
@@ -209,6 +211,7 @@ class FakeEngine final : public Engine {
   std::unique_ptr<Subscription> logs(std::string id, LogOptions options,
                                      std::function<void(Output, std::string_view)> chunk, Done<void> end) override;
   std::unique_ptr<ExecProcess> exec(std::string id, ExecOptions options, ExecEvents events) override;
+  void end_exec(std::string exec, Done<void> done) override;
   std::unique_ptr<Subscription> events(Labels having, std::function<void(const ContainerEvent&)> event,
                                        Done<void> end) override;
 

@@ -31,6 +31,7 @@ class SystemProbe final : public GpuProbe {
     return out;
   }
   std::optional<GpuDriver> driver() override { return nvidia_->driver(); }
+  std::vector<int> unreachable() override { return nvidia_->unreachable(); }
 
  private:
   std::unique_ptr<GpuProbe> nvidia_, amd_;

@@ -44,6 +44,8 @@ class GpuProbe {
   virtual std::vector<Gpu> gpus() = 0;         // stable order
   virtual std::vector<GpuReading> read() = 0;  // blocking, milliseconds: call it on a worker
   virtual std::optional<GpuDriver> driver() = 0;
+  // What the driver counts and cannot reach any more, by its index: such a GPU has not even a name. As of now.
+  virtual std::vector<int> unreachable() { return {}; }
 };
 
 struct GpuSources {

@@ -15,7 +15,7 @@ namespace {
 // ---- what of nvml.h we use; the layouts are part of the library's promise (the _v2 and _v3 in its names) ----
 
 using Return = int;
-constexpr Return success = 0, error_not_supported = 3, error_gpu_is_lost = 15;
+constexpr Return success = 0, error_not_supported = 3, error_no_permission = 4, error_gpu_is_lost = 15;
 using Device = void*;
 using EventSet = void*;
 
@@ -139,6 +139,19 @@ class NvmlProbe final : public GpuProbe {
       out.driver_version = text_of(version.data(), version.size());
     if (int cuda = 0; call_.cuda(&cuda) == success)  // 12020 is 12.2
       out.cuda_version = std::to_string(cuda / 1000) + "." + std::to_string(cuda % 1000 / 10);
+    return out;
+  }
+
+  std::vector<int> unreachable() override {
+    const std::lock_guard lock(mutex_);
+    unsigned count = 0;
+    if (!open() || call_.count(&count) != success) return {};
+    std::vector<int> out;
+    for (unsigned index = 0; index < count; ++index) {
+      Device device = nullptr;
+      const auto found = call_.handle(index, &device);
+      if (found != success && found != error_no_permission) out.push_back(static_cast<int>(index));
+    }
     return out;
   }
 

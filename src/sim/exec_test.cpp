@@ -210,6 +210,85 @@ TEST(Exec, ASessionLeftAloneIsGivenUpAfterFiveMinutesAndNotBefore) {
   EXPECT_EQ(client.error, "exec_session_gone");
 }
 
+TEST(Exec, AProgramOfAKilledAgentEndsFiveMinutesAfterItIsBackAndNotBefore) {
+  Scene scene(9);
+  Client client(scene.world, scene.pod, "command=cat&tty=true");
+  client.type("before");
+  client.run(2s);
+  scene.world.crash_agent(scene.host);
+  scene.world.run_for(10min);
+  EXPECT_TRUE(scene.only().running) << "nobody is there who could end it";
+  scene.world.restart_agent(scene.host);
+  scene.world.run_for(4min + 50s);
+  EXPECT_TRUE(scene.only().running);
+  scene.world.run_for(20s);
+  EXPECT_FALSE(scene.only().running);
+  EXPECT_TRUE(scene.only().given_up);
+}
+
+TEST(Exec, AnAgentThatIsKilledAgainAndAgainDoesNotProlongWhatItLeftBehind) {
+  Scene scene(10);
+  Client client(scene.world, scene.pod, "command=cat&tty=true");
+  client.run(2s);
+  for (int i = 0; i < 3; ++i) {
+    scene.world.crash_agent(scene.host);
+    scene.world.restart_agent(scene.host);
+    scene.world.run_for(1min + 30s);
+    EXPECT_TRUE(scene.only().running);
+  }
+  scene.world.crash_agent(scene.host);
+  scene.world.restart_agent(scene.host);
+  scene.world.run_for(1min);
+  EXPECT_FALSE(scene.only().running);
+}
+
+TEST(Exec, AProgramThatTheEngineCouldNotEndIsEndedWhenItCan) {
+  Scene scene(11);
+  Client client(scene.world, scene.pod, "command=cat&tty=true");
+  client.run(2s);
+  scene.world.crash_agent(scene.host);
+  scene.world.restart_agent(scene.host);
+  scene.world.engine(scene.host).down();
+  scene.world.run_for(10min);
+  EXPECT_TRUE(scene.only().running);
+  scene.world.engine(scene.host).up();
+  scene.world.run_for(2min);
+  EXPECT_FALSE(scene.only().running);
+}
+
+TEST(Exec, WhatIsLeftBehindIsBounded) {
+  Scene scene(13);
+  std::string refused;
+  for (int round = 0; round < 5 && refused.empty(); ++round) {  // none of them is given up within these minutes
+    std::vector<std::unique_ptr<Client>> clients;
+    for (int i = 0; i < 30 && refused.empty(); ++i) {
+      clients.push_back(std::make_unique<Client>(scene.world, scene.pod, "command=cat"));
+      clients.back()->run(1s);
+      refused = clients.back()->error;
+    }
+    scene.world.crash_agent(scene.host);
+    scene.world.restart_agent(scene.host);
+    scene.world.run_for(20s);
+  }
+  EXPECT_EQ(refused, "too_many_exec_sessions");
+  EXPECT_LE(scene.world.engine(scene.host).execs().size(), 64u + 30u);
+}
+
+TEST(Exec, AProgramThatEndedByItselfIsForgotten) {
+  Scene scene(12, {.exit_code = 0});
+  for (int i = 0; i < 200; ++i) {  // more than may be left behind
+    Client client(scene.world, scene.pod, "command=cat");
+    client.end_input();
+    client.run(5s);
+    ASSERT_EQ(client.exit, 0) << i << " " << client.error;
+    scene.world.run_for(20s);
+  }
+  scene.world.crash_agent(scene.host);
+  scene.world.restart_agent(scene.host);
+  scene.world.run_for(10min);
+  for (const auto& run : scene.world.engine(scene.host).execs()) EXPECT_FALSE(run.given_up);
+}
+
 TEST(Exec, OutputThatNobodySeesHoldsTheProgramBackAndIsThereLater) {
   std::string much;
   for (int i = 0; much.size() < 2'000'000; ++i) much += std::to_string(i) + "\n";

@@ -377,6 +377,7 @@ void World::depose_server(Duration goes_on) {
 
 void World::crash_agent(const HostId& host) {
   auto& at = machine(host);
+  at.engine.forget_callers();
   at.agent.reset();  // before its link: a process that is gone notices nothing
   disconnect(at);
 }

@@ -15,7 +15,9 @@ import time
 
 import pytest
 
+from browsers import chromium
 from gyre import BINARY, Docker, Gyre, eventually
+from notebooks import Notebook
 from proxied import Web, app
 
 SERVER, HOST = "10.231.77.1", "10.231.77.2"
@@ -218,3 +220,18 @@ def test_nothing_listens_is_said_through_the_tunnel_too(gyre):
         status, _, body = one.get("/")
         assert status == 502 and b"nothing answers on port 8888" in body
     gyre.api.call("DELETE", f"/v1/pods/{pod['id']}")
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    """One for which pods are where the server is, as if it had a domain."""
+    yield from chromium(tmp_path_factory.mktemp("chromium"), f"--host-resolver-rules=MAP *.localhost {SERVER}")
+
+
+def test_jupyter_in_a_browser_goes_through_the_tunnel_too(gyre, browser):
+    before = metric(gyre, 'gyre_proxy_connections_total{how="tunnel"}')
+    notebook = Notebook(gyre.api, browser)
+    notebook.works()
+    assert metric(gyre, 'gyre_proxy_connections_total{how="straight"}') == 0
+    assert metric(gyre, 'gyre_proxy_connections_total{how="tunnel"}') > before
+    gyre.api.call("DELETE", f"/v1/pods/{notebook.pod}")

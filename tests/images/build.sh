@@ -5,8 +5,8 @@
 #   tests/images/build.sh DIR [--debian] [--only NAME]
 #
 # DIR is that of engines.sh, which must have been started; --only builds gyre/NAME alone; --debian adds gyre/debian, a
-# whole small Debian for apt-get (debootstrap, some minutes the first time, kept in DIR/debian.tar.gz). The images are
-# described in README.md.
+# whole small Debian for apt-get (debootstrap, some minutes the first time, kept in DIR/debian.tar.gz), and gyre/jupyter,
+# Debian's Jupyter on top of it (kept in DIR/jupyter.tar.gz). The images are described in README.md.
 set -euo pipefail
 
 [ $# -ge 1 ] || { sed -n '2,/^set/{/^#/s/^# \{0,1\}//p}' "$0" >&2; exit 2; }
@@ -219,6 +219,27 @@ if [ "$with_debian" = yes ]; then
     mv "$dir/debian.tar.gz.part" "$dir/debian.tar.gz"
   fi
   push_image gyre/debian:1 linux amd64 "$(config '{"Cmd": ["/bin/bash"]}')" "$dir/debian.tar.gz"
+  if [ ! -s "$dir/jupyter.tar.gz" ]; then  # what installing it adds and changes, as a layer
+    mkdir -p "$work/jupyter"
+    tar -C "$work/jupyter" -xzf "$dir/debian.tar.gz"
+    cp /etc/resolv.conf "$work/jupyter/etc/resolv.conf"
+    sleep 1  # the marker is older than all that follows, on file systems that count in seconds too
+    touch "$work/marker"
+    sleep 1
+    # No package needs a device here but these; where none can be made, plain files do.
+    mknod -m 666 "$work/jupyter/dev/null" c 1 3 2>/dev/null || true
+    mknod -m 666 "$work/jupyter/dev/urandom" c 1 9 2>/dev/null || true
+    DEBIAN_FRONTEND=noninteractive chroot "$work/jupyter" sh -c \
+      'apt-get update && apt-get install -y --no-install-recommends jupyter-notebook python3-ipykernel && apt-get clean' \
+      >"$dir/jupyter.log" 2>&1 || { tail -n 20 "$dir/jupyter.log" >&2; exit 1; }
+    rm -rf "$work"/jupyter/dev/* "$work"/jupyter/var/lib/apt/lists/* "$work"/jupyter/var/cache/apt/*.bin
+    (cd "$work/jupyter" && find . -xdev -cnewer "$work/marker" ! -path ./etc/resolv.conf -print0 | sort -z) |
+      tar -C "$work/jupyter" --null --no-recursion --numeric-owner -T - -cf - | gzip -n -1 >"$dir/jupyter.tar.gz.part"
+    mv "$dir/jupyter.tar.gz.part" "$dir/jupyter.tar.gz"
+  fi
+  push_image gyre/jupyter:1 linux amd64 "$(config '{"Cmd": ["jupyter-notebook", "--allow-root", "--ip=0.0.0.0",
+    "--port=8888", "--no-browser", "--notebook-dir=/tmp"], "ExposedPorts": {"8888/tcp": {}}}')" \
+    "$dir/debian.tar.gz" "$dir/jupyter.tar.gz"
 fi
 
 [ -n "${GYRE_TEST_PRIVATE_REGISTRY-}" ] || exit 0
