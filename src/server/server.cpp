@@ -644,9 +644,8 @@ class Server {
   http::Router router_;
   std::unique_ptr<Timer> use_timer_;
   std::unique_ptr<http::Server> http_;
-  SshDoor ssh_door_{core_, accounts_, pods_, [this](const AccountId& account) {
-                      return resources_.settings().authorized_keys(account);
-                    }};
+  SshDoor ssh_door_{core_, accounts_, pods_,
+                    [this](const AccountId& account) { return resources_.settings().authorized_keys(account); }};
   std::string ssh_address_;
   std::unique_ptr<ssh::Gateway> ssh_;
 };
