@@ -400,8 +400,9 @@ struct Server::Impl {
         listener->pause.cancel();
       }
       site->draining = true;
+      // A loop that is stopped before it comes to what was posted must not hold itself by it.
       for (const auto& io : ios)
-        io->post([io] {
+        io->post([io = io.get()] {
           for (const auto& connection : io->all()) connection->drain();
         });
       drain_alarm.emplace(ios.front()->context.get_executor());
@@ -416,7 +417,7 @@ struct Server::Impl {
     drain_alarm->async_wait([this, told](error_code cancelled) {
       if (cancelled) return;
       for (const auto& io : ios)
-        io->post([io, told] {
+        io->post([io = io.get(), told] {
           for (const auto& connection : io->all()) told ? connection->give_up("shutting down") : connection->end_now();
         });
       if (!told) at_deadline(1s, true);
