@@ -47,7 +47,7 @@ void ExecStream::advance() {
     }
     if (out.close) {
       if (!end_) {
-        end_.emplace();
+        end_ = End{};
         end_->kind = End::Kind::broken;
         end_->code = out.close->first;
         end_->message = out.close->second;
@@ -94,10 +94,10 @@ void ExecStream::hear_words(const std::string& words) {
   } else if (object->contains("input")) {
     taken(number(*object, "input"));
   } else if (const auto* exit = object->if_contains("exit"); exit && exit->is_object()) {
-    end_.emplace();
+    end_ = End{};
     end_->code = static_cast<int>(number(exit->get_object(), "code"));
   } else if (const auto* error = object->if_contains("error"); error && error->is_object()) {
-    end_.emplace();
+    end_ = End{};
     end_->kind = End::Kind::refused;
     end_->message = text(error->get_object(), "message");
     end_->fix = text(error->get_object(), "fix");
