@@ -49,7 +49,7 @@ push_blob() {  # push_blob REPOSITORY FILE
 # push_image REPOSITORY:TAG OS ARCHITECTURE CONFIG-JSON LAYER.tar.gz...
 push_image() {
   local repository=${1%%:*} tag=${1##*:} os=$2 architecture=$3 config=$4 layer digest_list='[]' layer_list='[]'
-  [ -z "$only" ] || [ "$repository" = "gyre/$only" ] || return 0
+  wanted "${repository#gyre/}" || return 0
   shift 4
   for layer in "$@"; do
     push_blob "$repository" "$layer"
@@ -72,7 +72,7 @@ push_image() {
 # push_list REPOSITORY:TAG ARCHITECTURE...: a list of platforms; each image is the one last pushed as REPOSITORY:ARCHITECTURE
 push_list() {
   local repository=${1%%:*} tag=${1##*:} architecture entries='[]'
-  [ -z "$only" ] || [ "$repository" = "gyre/$only" ] || return 0
+  wanted "${repository#gyre/}" || return 0
   shift
   for architecture in "$@"; do
     request -H 'Accept: application/vnd.docker.distribution.manifest.v2+json' -o "$work/part.json" \
@@ -93,6 +93,8 @@ push_list() {
 pack() {  # pack FOLDER FILE: the same bytes for the same content, whatever the clock and the umask
   tar -C "$1" --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -cf - . | gzip -n >"$2"
 }
+
+wanted() { [ -z "$only" ] || [ "$only" = "$1" ]; }  # also: what making it needs need not be there when it is not
 
 base_layer() {
   local root=$work/base applet
@@ -174,15 +176,17 @@ push_image gyre/app:1 linux amd64 "$(config '{"Cmd": ["/bin/app"], "ExposedPorts
   "$work/base.tar.gz" "$work/app.tar.gz"
 
 # A pod that scp and sftp can talk to: Debian's sftp-server with the libraries it needs.
-mkdir -p "$work/sftp/usr/lib/openssh"
-cp /usr/lib/openssh/sftp-server "$work/sftp/usr/lib/openssh/"
-ldd /usr/lib/openssh/sftp-server | grep -o '/[^ ]*' | while read -r library; do
-  mkdir -p "$work/sftp$(dirname "$library")"
-  cp -L "$library" "$work/sftp$library"
-done
-pack "$work/sftp" "$work/sftp.tar.gz"
-push_image gyre/sftp:1 linux amd64 "$(config '{"Cmd": ["/bin/hello"]}')" "$work/base.tar.gz" "$work/hello.tar.gz" \
-  "$work/sftp.tar.gz"
+if wanted sftp; then
+  mkdir -p "$work/sftp/usr/lib/openssh"
+  cp /usr/lib/openssh/sftp-server "$work/sftp/usr/lib/openssh/"
+  ldd /usr/lib/openssh/sftp-server | grep -o '/[^ ]*' | while read -r library; do
+    mkdir -p "$work/sftp$(dirname "$library")"
+    cp -L "$library" "$work/sftp$library"
+  done
+  pack "$work/sftp" "$work/sftp.tar.gz"
+  push_image gyre/sftp:1 linux amd64 "$(config '{"Cmd": ["/bin/hello"]}')" "$work/base.tar.gz" "$work/hello.tar.gz" \
+    "$work/sftp.tar.gz"
+fi
 
 script_layer fill <<'END'
 # Writes $MB megabytes to $FILE, then stays.
