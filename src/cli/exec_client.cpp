@@ -201,17 +201,18 @@ class Session {
   // The exit code; nothing when the connection broke, or `over_` says why it is over.
   std::optional<int> talk() {
     while (true) {
-      const bool wants_input = in_session_ && !input_ended_ && wish_.input >= 0 && input_.size() < input_window &&
-                               socket_->unsent_bytes() < input_window;
-      std::array<pollfd, 3> files{
-          {{socket_->socket(), POLLIN, 0}, {waker_.file(), POLLIN, 0}, {wants_input ? wish_.input : -1, POLLIN, 0}}};
-      if (socket_->wants_to_write()) files[0].events |= POLLOUT;
       // Read before waiting: TLS may hold bytes that the socket no longer shows.
       bool alive = socket_->read([this](http::WebSocketEvent event) { hear(std::move(event)); });
       if (exit_) return exit_;
       if (over_ || !alive) return std::nullopt;
       say_seen(false);
       if (!socket_->flush()) return std::nullopt;
+      // Asked after the reading: what was just heard may be that there is room for input, or a session at all.
+      const bool wants_input = in_session_ && !input_ended_ && wish_.input >= 0 && input_.size() < input_window &&
+                               socket_->unsent_bytes() < input_window;
+      std::array<pollfd, 3> files{
+          {{socket_->socket(), POLLIN, 0}, {waker_.file(), POLLIN, 0}, {wants_input ? wish_.input : -1, POLLIN, 0}}};
+      if (socket_->wants_to_write()) files[0].events |= POLLOUT;
       // Nothing for long is a dead connection: the server pings every 20 s.
       if (::poll(files.data(), files.size(), 60'000) == 0) return std::nullopt;
       if (c_.stop.stop_requested()) {
@@ -225,7 +226,7 @@ class Session {
   }
 
   void read_input() {
-    std::string bytes(input_piece, '\0');
+    std::string bytes(std::min(input_piece, input_window - input_.size()), '\0');  // never beyond the window
     const auto size = ::read(wish_.input, bytes.data(), bytes.size());
     if (size < 0 && (errno == EINTR || errno == EAGAIN)) return;
     if (size <= 0) {

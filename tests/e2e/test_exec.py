@@ -85,11 +85,26 @@ def test_outputs_stay_apart_and_the_exit_code_is_the_programs(gyre, pod):
     gyre.cli("pod", "exec", pod, "--", "nosuch-command", expect=None).returncode in (4, 126, 127)
 
 
+def test_input_is_read_without_waiting_for_the_program_to_speak_first(gyre, pod):
+    """It was once read only when something came from the server: here, the ping that comes after 20 s of silence."""
+    done = subprocess.run([str(BINARY), "pod", "exec", "-i", pod, "--", "cat"], input=b"abc\n", capture_output=True,
+                          timeout=15, env=gyre.environment(), check=True)
+    assert done.stdout == b"abc\n"
+
+
 def test_piped_input_goes_through_to_its_end(gyre, pod):
     data = os.urandom(3_000_000)
-    done = subprocess.run([str(BINARY), "pod", "exec", "-i", pod, "--", "cat"], input=data, capture_output=True,
-                          timeout=60, env=gyre.environment(), check=True)
-    assert hashlib.sha256(done.stdout).digest() == hashlib.sha256(data).digest(), len(done.stdout)
+    for _ in range(5):  # input and output once waited for each other, two times of three
+        done = subprocess.run([str(BINARY), "pod", "exec", "-i", pod, "--", "cat"], input=data, capture_output=True,
+                              timeout=60, env=gyre.environment(), check=True)
+        assert hashlib.sha256(done.stdout).digest() == hashlib.sha256(data).digest(), len(done.stdout)
+
+
+def test_a_program_that_writes_more_than_it_reads_is_given_its_input(gyre, pod):
+    lines = 8192
+    done = subprocess.run([str(BINARY), "pod", "exec", "-i", pod, "--", "sed", "s/a/0123456789/g"], capture_output=True,
+                          input=(b"a" * 63 + b"\n") * lines, timeout=60, env=gyre.environment(), check=True)
+    assert len(done.stdout) == lines * 631
 
 
 def test_a_terminal_speaks_hangul_and_has_the_size_of_the_window(gyre, pod, terminal):
