@@ -192,6 +192,8 @@ TEST(DockerWire, WhatAStartSaysBecomesAReason) {
   EXPECT_EQ(start_error("could not select device driver \"nvidia\" with capabilities: [[gpu]]").reason,
             Reason::gpu_not_given);
   EXPECT_EQ(start_error("failed to mount: no space left on device").reason, Reason::host_disk_full);
+  EXPECT_EQ(start_error("task 3f2a9c: already exists: unknown").reason, Reason::engine_refused)
+      << "a daemon that was killed halfway left it; the agent tries again";
   EXPECT_EQ(start_error("whatever").reason, Reason::container_start_failed);
 }
 

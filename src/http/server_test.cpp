@@ -495,8 +495,8 @@ TEST_F(ServerTest, DrainingNobodyIsDoneAtOnce) {
   EXPECT_EQ(done.get_future().wait_for(10s), std::future_status::ready);
 }
 
-// Nothing of it stays behind, says the leak checker of the address sanitizer: loops that were stopped before they came to
-// what was posted held themselves by it.
+// Nothing of it stays behind, says the leak checker of the address sanitizer: loops that were stopped before they came
+// to what was posted held themselves by it.
 TEST_F(ServerTest, MayBeDestroyedTheMomentItHasDrained) {
   options.io_threads = 4;
   for (int i = 0; i < 50; ++i) {

@@ -163,8 +163,8 @@ void PodExec::client_said(const Key& key) {
   for (;;) {
     const auto found = channels_.find(key);
     // Before the agent has answered nobody knows where the client's bytes belong; beyond the window they wait. A window
-    // that is just full does not: what the client has seen comes behind its input, and a program that waits for that word
-    // takes no more input.
+    // that is just full does not: what the client has seen comes behind its input, and a program that waits for that
+    // word takes no more input.
     if (found == channels_.end() || !found->second.confirmed || found->second.input.size() > input_bytes_max) return;
     auto& channel = found->second;
     const auto message = channel.socket->receive();
