@@ -212,10 +212,10 @@ def test_a_pod_on_a_bounded_disk_cannot_overfill_it_and_runs_on(tmp_path):
     try:
         made.up()
         api = made.api
-        pod = api.create(image("fill"), containerDiskInGb=1, env={"MB": "1200"})
+        pod = api.create(image("fill"), containerDiskInGb=1, env={"MB": "3000"})
         said = eventually(lambda: "MB" in (log := api.logs(pod["id"])) and log, 300,
                           what="the program saying whether it could write")
-        assert "could not write 1200 MB" in said
+        assert "could not write 3000 MB" in said
         assert api.pod(pod["id"])["status"] == "running"
     finally:
         made.clean()

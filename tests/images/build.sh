@@ -189,8 +189,15 @@ if wanted sftp; then
 fi
 
 script_layer fill <<'END'
-# Writes $MB megabytes to $FILE, then stays.
-dd if=/dev/zero of="${FILE:-/fill}" bs=1048576 count="${MB:-64}" && echo "wrote ${MB:-64} MB" || echo "could not write ${MB:-64} MB"
+# Writes $MB megabytes to $FILE in pieces that have reached the disk, until one is refused, then stays: a file system
+# that counts what was written only afterwards (btrfs) refuses late what was written at once.
+mb=${MB:-64} written=0
+while [ "$written" -lt "$mb" ]; do
+  piece=$((mb - written < 32 ? mb - written : 32))
+  said=$(dd if=/dev/zero bs=1048576 count="$piece" conv=fsync 2>&1 >>"${FILE:-/fill}") || break
+  written=$((written + piece))
+done
+if [ "$written" -eq "$mb" ]; then echo "wrote $mb MB"; else echo "could not write $mb MB: $said"; fi
 exec sleep 2147483647
 END
 push_image gyre/fill:1 linux amd64 "$(config '{"Cmd": ["/bin/fill"]}')" "$work/base.tar.gz" "$work/fill.tar.gz"

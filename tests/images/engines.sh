@@ -110,7 +110,7 @@ start_bounded_docker() {
   mkdir -p "$dir/bounded"
   if ! mountpoint -q "$dir/bounded"; then
     if [ ! -s "$dir/bounded.img" ]; then
-      truncate -s 4G "$dir/bounded.img"
+      truncate -s 8G "$dir/bounded.img"
       mkfs.btrfs -q "$dir/bounded.img" >"$dir/bounded.log" 2>&1
     fi
     mount -o loop "$dir/bounded.img" "$dir/bounded" 2>"$dir/bounded.log" || {
