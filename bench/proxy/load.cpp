@@ -2,6 +2,9 @@
 //   proxy_load upstream                                          prints its port, ends with its input
 //   proxy_load load PORT HOST BYTES CONNECTIONS SECONDS          GET /BYTES again and again; prints JSON
 //   proxy_load echo PORT HOST BYTES CONNECTIONS SECONDS          the same with messages over upgraded connections
+//   proxy_load idle PORT HOST CONNECTIONS                        opens upgraded connections, prints "open"; at the next
+//                                                                line of its input sends a message over each, prints
+//                                                                how many came back
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
@@ -48,7 +51,7 @@ int upstream() {
   const int listener = ::socket(AF_INET, SOCK_STREAM, 0);
   sockaddr_in address{};
   address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  address.sin_addr.s_addr = htonl(INADDR_ANY);  // two addresses of this machine stand for two hosts
   socklen_t size = sizeof address;
   if (::bind(listener, reinterpret_cast<sockaddr*>(&address), size) != 0 || ::listen(listener, 4096) != 0) return 1;
   ::getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size);
@@ -115,11 +118,51 @@ struct Client {
   Clock::time_point begun;
 };
 
-int load(char** arguments, bool echo) {
+int connected(int port) {  // -1: it could not
   sockaddr_in to{};
   to.sin_family = AF_INET;
   to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  to.sin_port = htons(static_cast<std::uint16_t>(std::atoi(arguments[2])));
+  to.sin_port = htons(static_cast<std::uint16_t>(port));
+  const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
+  if (::connect(fd, reinterpret_cast<sockaddr*>(&to), sizeof to) != 0) return std::perror("connect"), -1;
+  quick(fd);
+  return fd;
+}
+
+bool upgrade(int fd, const std::string& host) {
+  send_all(fd, "GET /0 HTTP/1.1\r\nHost: " + host +
+                   "\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+                   "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
+  std::string head;
+  while (head.find("\r\n\r\n") == std::string::npos) {
+    char next = 0;
+    if (::recv(fd, &next, 1, 0) <= 0) return std::fputs("no upgrade\n", stderr), false;
+    head += next;
+  }
+  if (head.find(" 101 ") != std::string::npos) return true;
+  std::fputs(head.c_str(), stderr);
+  return false;
+}
+
+int idle(char** arguments) {
+  std::vector<int> all;
+  for (int left = std::atoi(arguments[4]); left > 0; --left) {
+    all.push_back(connected(std::atoi(arguments[2])));
+    if (all.back() < 0 || !upgrade(all.back(), arguments[3])) return 1;
+  }
+  std::puts("open");
+  std::fflush(stdout);
+  std::getchar();
+  int back = 0;
+  for (const int fd : all) {
+    char answer = 0;
+    back += send_all(fd, "m") && ::recv(fd, &answer, 1, 0) == 1 && answer == 'm';
+  }
+  std::printf("%d\n", back);
+  return 0;
+}
+
+int load(char** arguments, bool echo) {
   const std::string host = arguments[3];
   const auto bytes = std::strtoul(arguments[4], nullptr, 10);
   const auto connections = std::strtoul(arguments[5], nullptr, 10);
@@ -140,21 +183,10 @@ int load(char** arguments, bool echo) {
     if (!send_all(client.fd, echo ? message : request)) ++failed;
   };
   for (std::size_t i = 0; i < clients.size(); ++i) {
-    clients[i].fd = ::socket(AF_INET, SOCK_STREAM, 0);
-    if (::connect(clients[i].fd, reinterpret_cast<sockaddr*>(&to), sizeof to) != 0) return std::perror("connect"), 1;
-    quick(clients[i].fd);
+    clients[i].fd = connected(std::atoi(arguments[2]));
+    if (clients[i].fd < 0) return 1;
     watch(poll, clients[i].fd, i);
-    if (!echo) continue;
-    send_all(clients[i].fd, "GET /0 HTTP/1.1\r\nHost: " + host +
-                                "\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-                                "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
-    std::string head;
-    while (head.find("\r\n\r\n") == std::string::npos) {
-      const auto got = ::recv(clients[i].fd, buffer.data(), 1, 0);
-      if (got <= 0) return std::fputs("no upgrade\n", stderr), 1;
-      head += buffer[0];
-    }
-    if (head.find(" 101 ") == std::string::npos) return std::fputs(head.c_str(), stderr), 1;
+    if (echo && !upgrade(clients[i].fd, host)) return 1;
   }
   const auto started = Clock::now();
   const auto over = started + std::chrono::duration_cast<Clock::duration>(span);
@@ -206,6 +238,7 @@ int main(int count, char** arguments) {
   const std::string what = count > 1 ? arguments[1] : "";
   if (what == "upstream") return upstream();
   if (count == 7 && (what == "load" || what == "echo")) return load(arguments, what == "echo");
-  std::fputs("proxy_load upstream | load|echo PORT HOST BYTES CONNECTIONS SECONDS\n", stderr);
+  if (count == 5 && what == "idle") return idle(arguments);
+  std::fputs("proxy_load upstream | load|echo PORT HOST BYTES CONNECTIONS SECONDS | idle PORT HOST CONNECTIONS\n", stderr);
   return 2;
 }

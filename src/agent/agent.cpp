@@ -967,11 +967,12 @@ Result<std::vector<link::PortFacts>> Agent::Impl::choose_ports(const Pod& pod) c
     if (other.get() != &pod) take(other->ports_chosen);
     for (const auto& container : other->seen) take(ports_of(container));
   }
+  const bool http_only_here = config_.facts.http_address.empty();
   std::vector<link::PortFacts> chosen;
   for (const auto& wanted : pod.order.spec.ports) {
     int port = 0;
     for (int tries = 0; tries < 100; ++tries) {
-      port = tools_.free_port(wanted.http ? "127.0.0.1" : config_.listen_address);
+      port = tools_.free_port(wanted.http ? http_only_here ? "127.0.0.1" : "0.0.0.0" : config_.listen_address);
       if (port == 0 || given.insert(port).second) break;
       port = 0;
     }
@@ -1016,11 +1017,16 @@ void Agent::Impl::create(Pod& pod, const std::string& name) {
     ports = pod.ports_chosen = std::move(*chosen);
     spec.hostname = order.spec.hostname;
     spec.network = network_name(order.spec.workspace);
-    for (const auto& port : ports)
+    const auto bind = [&](const link::PortFacts& port, const std::string& address) {
       spec.ports.push_back({.container_port = port.container_port,
                             .udp = false,
-                            .host_address = port.http ? "127.0.0.1" : config_.listen_address,
+                            .host_address = address,
                             .host_port = port.host_port});
+    };
+    for (const auto& port : ports) {
+      bind(port, port.http ? "127.0.0.1" : config_.listen_address);
+      if (port.http && !config_.facts.http_address.empty()) bind(port, config_.facts.http_address);
+    }
     std::string gpus;
     for (const auto& gpu : order.spec.gpus) {
       gpus += (gpus.empty() ? "" : ",") + gpu;

@@ -113,6 +113,18 @@ TEST_F(AgentTest, AContainerGetsExactlyWhatTheOrderSays) {
   EXPECT_EQ(engine.networks().size(), 1u);
 }
 
+TEST_F(AgentTest, HttpPortsAreBoundWhereTheOperatorOpensThemToo) {
+  config.facts.http_address = "192.0.2.7";
+  running("p1", [](link::PodOrder& wanted) { wanted.spec.ports = {{8888, true}, {22, false}}; });
+  const auto spec = engine.spec(container("p1")->id).value();
+  ASSERT_EQ(spec.ports.size(), 3u);
+  EXPECT_EQ(spec.ports[0].host_address, "127.0.0.1") << "for the tunnel";
+  EXPECT_EQ(spec.ports[1].host_address, "192.0.2.7");
+  EXPECT_EQ(spec.ports[1].host_port, spec.ports[0].host_port);
+  EXPECT_EQ(spec.ports[2].host_address, "0.0.0.0");
+  EXPECT_EQ(pod("p1").ports.size(), 2u);
+}
+
 TEST_F(AgentTest, AnAmdGpuIsGivenByItsDeviceFilesAndNoOtherCards) {
   gpus.list.push_back({"AMD-1",
                        3,

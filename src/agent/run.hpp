@@ -24,6 +24,7 @@ struct AgentRunOptions {
   std::string simulate_gpus;                           // "NVIDIA A40:4"; empty: the machine's own GPUs
   std::string advertise;                               // address at which mapped ports are reached; empty: our own
   std::string listen_address = "0.0.0.0";              // where mapped ports are bound
+  std::string http_address;                            // where HTTP ports are bound beside 127.0.0.1; empty: nowhere
   std::vector<int> host_ports_for_containers;          // TCP ports of this machine that its pods may reach
   std::vector<std::string> servers;                    // HOST:PORT instead of those the server named on joining
 };

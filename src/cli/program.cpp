@@ -571,6 +571,9 @@ class Program {
     run->add_option("--advertise", parsed_.agent.advertise, h(Word::help_advertise))->envname("GYRE_AGENT_ADVERTISE");
     run->add_option("--listen-address", parsed_.agent.listen_address, h(Word::help_listen_address))
         ->envname("GYRE_AGENT_LISTEN_ADDRESS");
+    run->add_option("--http-address", parsed_.agent.http_address, h(Word::help_http_address))
+        ->check(CLI::ValidIPV4)
+        ->envname("GYRE_AGENT_HTTP_ADDRESS");
     run->add_option("--host-port", parsed_.agent.host_ports, h(Word::help_host_port))
         ->check(CLI::Range(1, 65535))
         ->allow_extra_args(false)

@@ -14,6 +14,11 @@ struct Migration {
   std::string_view sql;   // may hold several statements
 };
 
+// The last step that a program must know to live with this one: what a line `-- readable from 0021` in it says, 0
+// without one. A server of the release before knows less than the database and works on all the same, unless a step
+// takes away what it uses (migrations/README.md).
+int readable_from(const Migration& migration);
+
 const std::vector<Migration>& built_in_migrations();  // sorted by version
 
 // migrate() of db.hpp with another list, sorted by version.

@@ -132,7 +132,7 @@ bool has_project_quotas(const std::string& path, std::string_view mounts) {
   return quotas;
 }
 
-// {"8888/tcp": [{"HostIp": "0.0.0.0", "HostPort": "32768"}, ...]}; of several addresses the first is told.
+// {"8888/tcp": [{"HostIp": "0.0.0.0", "HostPort": "32768"}, ...]}; of several addresses one is told.
 std::vector<PortBinding> port_bindings(const json::value& ports) {
   std::vector<PortBinding> out;
   if (const auto* object = ports.if_object())

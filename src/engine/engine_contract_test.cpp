@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "base/enum_text.hpp"
+#include "base/free_port.hpp"
 #include "engine/docker_engine.hpp"
 #include "engine/fake_engine.hpp"
 #include "engine/test_runtime.hpp"
@@ -577,6 +578,40 @@ TEST_P(EngineContract, EntrypointAndCommandReplaceTheImagesOwnEachByItself) {
   EXPECT_EQ(says("hello", Words{"echo", "it would run:"}, {}), "it would run: /bin/hello\n");
 }
 
+// Whether gyre/web answers there.
+bool web_answers(const char* host, int port) {
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<std::uint16_t>(port));
+  EXPECT_EQ(::inet_pton(AF_INET, host, &address.sin_addr), 1);
+  const int connection = ::socket(AF_INET, SOCK_STREAM, 0);
+  const bool connected = ::connect(connection, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+  std::string answer;
+  if (connected) {
+    const std::string request = "GET /file.txt HTTP/1.0\r\n\r\n";
+    EXPECT_EQ(::write(connection, request.data(), request.size()), static_cast<ssize_t>(request.size()));
+    char buffer[512];
+    for (ssize_t got; (got = ::read(connection, buffer, sizeof buffer)) > 0;)
+      answer.append(buffer, static_cast<std::size_t>(got));
+  }
+  ::close(connection);
+  return answer.find("a file from gyre/web") != std::string::npos;
+}
+
+TEST_P(EngineContract, APortMayBeBoundOnTwoAddressesOfTheHost) {
+  const int port = lasting_free_port("0.0.0.0");
+  auto of = spec("web");
+  of.ports = {{.container_port = 8888, .host_address = "127.0.0.1", .host_port = port},
+              {.container_port = 8888, .host_address = "127.0.0.2", .host_port = port}};
+  const auto id = started(of);
+  const auto ports = look(id)->ports;
+  ASSERT_EQ(ports.size(), 1u) << "one of them is told";
+  EXPECT_EQ(ports[0].host_port, port);
+  if (fake()) return;
+  for (const char* address : {"127.0.0.1", "127.0.0.2"})
+    EXPECT_TRUE(eventually([&] { return web_answers(address, port); })) << address;
+}
+
 TEST_P(EngineContract, APortIsReachedOnTheHost) {
   auto of = spec("web");
   of.ports = {{.container_port = 8888, .host_address = "127.0.0.1"}};
@@ -588,22 +623,7 @@ TEST_P(EngineContract, APortIsReachedOnTheHost) {
   const auto port = ports[0].host_port;
   auto accepts = [&] {
     if (fake()) return the_fake->accepts(port);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(static_cast<std::uint16_t>(port));
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    const int connection = ::socket(AF_INET, SOCK_STREAM, 0);
-    const bool connected = ::connect(connection, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
-    std::string answer;
-    if (connected) {
-      const std::string request = "GET /file.txt HTTP/1.0\r\n\r\n";
-      EXPECT_EQ(::write(connection, request.data(), request.size()), static_cast<ssize_t>(request.size()));
-      char buffer[512];
-      for (ssize_t got; (got = ::read(connection, buffer, sizeof buffer)) > 0;)
-        answer.append(buffer, static_cast<std::size_t>(got));
-    }
-    ::close(connection);
-    return answer.find("a file from gyre/web") != std::string::npos;
+    return web_answers("127.0.0.1", port);
   };
   bool reached = false;
   for (int i = 0; i < 100 && !(reached = accepts()); ++i) runtime->run_for(50ms);

@@ -276,8 +276,13 @@ struct FakeEngine::Impl {
                     {{"detail", "cannot join the network of a container that does not run"}});
     }
     auto taken = host_ports();
-    std::vector<PortBinding> bound = spec.ports;
-    for (auto& port : bound) {
+    std::vector<PortBinding> bound;
+    for (auto port : spec.ports) {
+      const auto other = std::find_if(bound.begin(), bound.end(), [&](const auto& one) {
+        return one.host_port == port.host_port && one.container_port == port.container_port &&
+               one.host_address != port.host_address;
+      });
+      if (other != bound.end()) continue;  // on another address; one is told
       if (port.host_port == 0) {
         while (taken.contains(next_port)) ++next_port;
         port.host_port = next_port++;
@@ -288,6 +293,7 @@ struct FakeEngine::Impl {
                     {{"port", std::to_string(port.host_port)}, {"detail", "port is already allocated"}});
       }
       taken[port.host_port] = box->shown.id;
+      bound.push_back(std::move(port));
     }
     box->program = box->image->fake.program(spec);
     if (!box->program.cannot_start.empty()) {

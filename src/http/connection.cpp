@@ -76,10 +76,11 @@ class Responder : public std::enable_shared_from_this<Responder> {
   }
   ~Responder() {
     if (!decided_) {
-      if (!connection_.expired()) log::error("a request was dropped without an answer", {{"request_id", request_id_}});
-      answer(internal_error());
+      if (!connection_.expired() && numbers_->unanswered == Reason::internal_error)
+        log::error("a request was dropped without an answer", {{"request_id", request_id_}});
+      answer(unanswered());
     } else if (!sent_) {  // its Later was dropped
-      send(internal_error());
+      send(unanswered());
     }
     --numbers_->requests_open;
   }
@@ -105,11 +106,14 @@ class Responder : public std::enable_shared_from_this<Responder> {
   }
 
  private:
-  Response internal_error() const {
+  Response unanswered() const {
     Request request;
     request.language = language_;
     request.request_id = request_id_;
-    return problem({Reason::internal_error, {}, {}}, request);
+    const Reason why = numbers_->unanswered;
+    auto response = problem({why, {}, {}}, request);
+    if (why != Reason::internal_error) response.headers.set("Retry-After", "1");
+    return response;
   }
 
   void send(Response response) {

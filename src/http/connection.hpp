@@ -42,6 +42,7 @@ class Site {
   // Also read by gauges, which may outlive the server.
   struct Numbers {
     std::atomic<std::size_t> connections = 0, requests_at_core = 0, requests_open = 0, streams = 0;
+    std::atomic<Reason> unanswered = Reason::internal_error;  // what nobody answers is answered with
   };
   const std::shared_ptr<Numbers> numbers = std::make_shared<Numbers>();
   std::atomic<bool> draining = false;

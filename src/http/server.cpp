@@ -494,6 +494,8 @@ Result<> Server::reload_tls() {
 
 void Server::drain(Duration deadline, std::function<void()> done) { impl_->drain(deadline, std::move(done)); }
 
+void Server::answer_unanswered(Reason reason) { impl_->site->numbers->unanswered = reason; }
+
 std::size_t Server::connections() const { return impl_->site->numbers->connections; }
 
 }  // namespace gyre::http

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/reasons.hpp"
 #include "base/time.hpp"
 #include "http/message.hpp"
 #include "http/tls.hpp"
@@ -78,6 +79,10 @@ class Server {
   // over after `deadline` is ended: requests get 503, streams are cut so that the reader notices. Then calls `done`,
   // once, on an I/O thread. The core must go on running meanwhile, or nothing in flight gets its answer. Any thread.
   void drain(Duration deadline, std::function<void()> done);
+
+  // From now on requests whose `respond` is destroyed without having been called get this and "Retry-After: 1" instead
+  // of 500: whoever would have answered is gone on purpose. Any thread.
+  void answer_unanswered(Reason reason);
 
   std::size_t connections() const;  // open now
 

@@ -531,6 +531,18 @@ TEST_F(ServerTest, MayBeDestroyedWithEverythingStillOpen) {
   EXPECT_EQ(slow.read_to_end(), "");
 }
 
+TEST_F(ServerTest, WhoeverIsNotAnsweredByADeposedServerIsToldToTryAgain) {
+  handler = [](Request, Server::Respond) {};
+  start();
+  auto one = client();
+  EXPECT_TRUE(one.call(get("/x")).starts_with("HTTP/1.1 500 "));
+  server->answer_unanswered(Reason::deposed);
+  const auto answer = one.call(get("/x"));
+  EXPECT_TRUE(answer.starts_with("HTTP/1.1 503 ")) << answer;
+  EXPECT_NE(answer.find("Retry-After: 1"), std::string::npos) << answer;
+  EXPECT_NE(answer.find("\"deposed\""), std::string::npos) << answer;
+}
+
 // ---- addresses ----
 
 TEST_F(ServerTest, ListensOnSeveralAddressesAndSaysWhichTheyAre) {

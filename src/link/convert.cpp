@@ -369,6 +369,7 @@ void to_wire(const HostFacts& facts, wire::HostFacts& out) {
   out.set_engine_name(utf8(facts.engine_name));
   out.set_engine_version(utf8(facts.engine_version));
   out.set_container_disk_limit(facts.container_disk_limit);
+  out.set_http_address(utf8(facts.http_address));
   out.set_network(utf8(facts.network));
 }
 HostFacts host_facts(const wire::HostFacts& in) {
@@ -394,6 +395,7 @@ HostFacts host_facts(const wire::HostFacts& in) {
   facts.engine_name = in.engine_name();
   facts.engine_version = in.engine_version();
   facts.container_disk_limit = in.container_disk_limit();
+  facts.http_address = in.http_address();
   facts.network = in.network();
   return facts;
 }

@@ -217,6 +217,7 @@ class Dice {
               .uuid = text(), .type_id = text(), .bus = text(), .memory_bytes = number(), .simulated = flip()};
         });
         facts.container_disk_limit = flip();
+        facts.http_address = text();
         facts.network = text();
         return Hello{.facts = facts};
       }

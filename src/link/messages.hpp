@@ -189,6 +189,7 @@ struct HostFacts {
   std::string driver_version, cuda_version;  // empty without NVIDIA
   std::string engine_name, engine_version;
   bool container_disk_limit = false;
+  std::string http_address;  // where HTTP ports of pods are bound beside 127.0.0.1; empty: nowhere
   std::string network;  // of the agent's process: two that say the same reach each other on 127.0.0.1; empty: not known
   bool operator==(const HostFacts&) const = default;
 };

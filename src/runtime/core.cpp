@@ -54,7 +54,7 @@ void Core::enqueue(Task task) {
 }
 
 void Core::drain() {
-  drain_posted_ = false;
+  drain_posted_ = database_failed_ = false;
   Callbacks on_failed_commit;  // of the tasks that have run so far, for when nothing of the batch is kept
   Callbacks failures;
   std::size_t left = batch_max;
@@ -92,6 +92,7 @@ void Core::drain() {
     // to fails with it: a database that does not answer is asked once a batch, not once a task, and nobody is kept
     // waiting for it to come back.
     ++counters_.failed_commits;
+    database_failed_ = true;
     log::error("commit failed", {{"problem", problem.what()}});
     effects_.clear();
     while (db_.depth() > 0) try {

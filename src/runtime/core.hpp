@@ -27,6 +27,10 @@ class Core {
   // From any thread. `failed` runs instead of the effects when the task threw or its commit failed.
   void post(std::string_view name, std::function<void()> task, std::function<void()> failed = {});
 
+  // Within a `failed`: the database did not take the batch, so that the same may well work in a moment; otherwise the
+  // task threw.
+  bool database_failed() const { return database_failed_; }
+
   // Called when the fence of the connection has refused a batch, before the `failed` of its tasks.
   void on_fenced(std::function<void()> callback) { on_fenced_ = std::move(callback); }
 
@@ -69,7 +73,7 @@ class Core {
   Runtime& runtime_;
   db::Connection& db_;
   std::deque<Task> waiting_;
-  bool drain_posted_ = false;
+  bool drain_posted_ = false, database_failed_ = false;
   std::vector<std::function<void()>> effects_;
   std::function<void()> on_fenced_;
   Counters counters_;

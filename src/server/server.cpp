@@ -239,7 +239,7 @@ class Server {
         router_(core_, [this](const http::Request& request) { return accounts_.authenticate(request); }) {
     hosts_.set_listener(pods_);
     use_timer_ = core_.every(use_is_written_every, "write down the proxy's use", [this] { write_use(); });
-    if (epoch) leadership_.emplace(core_, *epoch, LeaseTimes{}, [this] { give_up(Error{Reason::deposed, {}, ""}); });
+    if (epoch) leadership_.emplace(core_, *epoch, LeaseTimes{}, [this] { be_deposed(); });
     watch_everything();
   }
 
@@ -372,8 +372,11 @@ class Server {
         [this, shared, respond] {
           // Deposed: nothing has happened, and another server does it.
           const bool leads = !leadership_ || leadership_->leads();
-          auto response = http::problem(Error{leads ? Reason::internal_error : Reason::deposed, {}, ""}, *shared);
-          if (!leads) response.headers.set("Retry-After", "1");
+          const auto why = !leads                    ? Reason::deposed
+                           : core_.database_failed() ? Reason::database_unavailable
+                                                     : Reason::internal_error;
+          auto response = http::problem(Error{why, {}, ""}, *shared);
+          if (why != Reason::internal_error) response.headers.set("Retry-After", "1");
           respond(std::move(response));
         });
   }
@@ -401,6 +404,12 @@ class Server {
     log::info("server ready", {{"url", ready.url}, {"agents", ready.agents}, {"version", GYRE_VERSION}});
     if (bootstrap.login_token) ready.login = ready.url + "/login?token=" + *bootstrap.login_token;
     if (options_.ready) options_.ready(ready);
+  }
+
+  // What waits for the core is not done here any more.
+  void be_deposed() {
+    if (http_) http_->answer_unanswered(Reason::deposed);
+    give_up(Error{Reason::deposed, {}, ""});
   }
 
   void give_up(Error problem) {
@@ -460,10 +469,12 @@ class Server {
   }
 
   // On its 127.0.0.1, when that is ours too. Its agent says which network it is in, and the connection it made proves
-  // that it is on this machine: nobody else can make us connect to our own ports.
+  // that it is on this machine: nobody else can make us connect to our own ports. Elsewhere only at the very address its
+  // connection comes from, and only where its operator has opened HTTP ports there.
   std::string straight_address(const HostLive& host) const {
-    const bool same = !host.network.empty() && host.network == network_ && agent::is_own_address(host.address);
-    return same ? "127.0.0.1" : "";
+    const bool here = agent::is_own_address(host.address);
+    if (here) return !host.network.empty() && host.network == network_ ? "127.0.0.1" : "";
+    return host.http_address == host.address ? host.address : "";
   }
 
   // ---- configuration, read again ----

@@ -6,6 +6,7 @@ import pytest
 
 import gyre as helpers
 from gyre import Docker, Gyre, engine_socket
+from servers import Installation
 
 
 @pytest.fixture(scope="session")
@@ -45,6 +46,17 @@ def gyre(engine, tmp_path_factory):
 @pytest.fixture
 def fresh_gyre(engine, tmp_path):
     yield from started(tmp_path, engine=engine)
+
+
+@pytest.fixture
+def installation(tmp_path):
+    """Three servers on one PostgreSQL."""
+    made = Installation(tmp_path)
+    try:
+        made.start()
+        yield made
+    finally:
+        made.clean()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -49,6 +49,14 @@ def eventually(check, timeout=30, every=0.1, what="it"):
         time.sleep(every)
 
 
+def has_ended(pid):
+    """Gone, or a corpse that nobody has looked at yet."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):  # also between opening and reading
+        return True
+
+
 def lasting_ports(count):
     """Ports that no outgoing connection takes while their owner restarts: outside the kernel's own range."""
     with open("/proc/sys/net/ipv4/ip_local_port_range") as limits:
@@ -231,6 +239,7 @@ class Gyre:
         self.home.mkdir(parents=True, exist_ok=True)
         self.engine, self.simulate, self.language = engine, simulate, language
         self.said = None
+        self.binary = BINARY
         self.settings = {}  # GYRE_... variables for every command
 
     def environment(self, **more):
@@ -239,7 +248,7 @@ class Gyre:
 
     def cli(self, *arguments, expect=EXIT_OK, env=None, timeout=120, **more):
         """Runs the command line. The answer has .stdout, .stderr and .json()."""
-        done = subprocess.run([str(BINARY), *map(str, arguments)], capture_output=True, text=True, timeout=timeout,
+        done = subprocess.run([str(self.binary), *map(str, arguments)], capture_output=True, text=True, timeout=timeout,
                               env=self.environment(**(env or {})), stdin=subprocess.DEVNULL, **more)
         assert expect is None or done.returncode == expect, \
             f"exit code {done.returncode} instead of {expect}\n{done.stdout}\n{done.stderr}"
@@ -273,8 +282,7 @@ class Gyre:
         """SIGKILL to the server or the agent; returns when it is gone."""
         pid = self.said["pid" if which == "server" else "agentPid"]
         os.kill(pid, signal.SIGKILL)
-        eventually(lambda: not pathlib.Path(f"/proc/{pid}").exists() or
-                   pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z", 10)
+        eventually(lambda: has_ended(pid), what=f"the {which} ending")
 
     def label(self):
         return f"gyre.host={self.said['hostId']}"

@@ -2,225 +2,18 @@
 
 import contextlib
 import os
-import pathlib
-import shutil
 import signal
-import socket
-import subprocess
 import threading
 import time
-import urllib.parse
-import uuid
 
-import pytest
 import requests
 
-from gyre import BINARY, EXIT_UNREACHABLE, ROOT, Api, Docker, engine_socket, eventually, image
+from gyre import EXIT_UNREACHABLE, Api, eventually, image
+from servers import Writer, identity, nothing_was_lost, pods_by_name
 
 # A takeover is under 5 s after a crash (the lease of 3 s, one look, the start of the services) and under 1 s after
 # SIGTERM on a machine that is not busy with the rest of the tests; here only that it comes without help.
 TAKEOVER_LIMIT = 30.0
-
-
-def free_ports(count):
-    """Ports below those that the system gives to outgoing connections, so that nobody takes them meanwhile."""
-    found, candidate = [], 20000 + os.getpid() % 5000
-    while len(found) < count:
-        candidate += 1
-        with contextlib.closing(socket.socket()) as probe:
-            if probe.connect_ex(("127.0.0.1", candidate)) != 0:
-                found.append(candidate)
-    return found
-
-
-class Server:
-    """One `gyre server` of the installation."""
-
-    def __init__(self, folder, name, url, port, agents_port, all_agents):
-        self.data = folder / name
-        self.log = folder / f"{name}.log"
-        self.url = f"http://127.0.0.1:{port}"
-        self.arguments = ["server", "--data-dir", self.data, "--listen", f"127.0.0.1:{port}", "--database", url,
-                          "--agents-listen", f"127.0.0.1:{agents_port}",
-                          *(word for address in all_agents for word in ("--agents-advertise", address))]
-        self.process = None
-
-    def start(self, *more, env=None):
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("GYRE_", "XDG_"))}
-        with open(self.log, "ab") as log:
-            self.process = subprocess.Popen([str(BINARY), *map(str, self.arguments), *map(str, more)], stdout=log,
-                                            stderr=log, stdin=subprocess.DEVNULL, env=kept | (env or {}))
-        return self
-
-    def ask(self, path, **more):
-        """The answer, or None when the door is closed."""
-        with contextlib.suppress(requests.ConnectionError, requests.Timeout):
-            return requests.get(self.url + path, timeout=2, **more)
-
-    def leads(self):
-        answer = self.ask("/readyz")
-        return answer is not None and answer.status_code == 200
-
-    def stands_by(self):
-        answer = self.ask("/readyz")
-        return answer is not None and answer.status_code == 503 and answer.json()["code"] == "standing_by"
-
-    def signal(self, number):
-        self.process.send_signal(number)
-
-    def end(self):
-        if self.process and self.process.poll() is None:
-            with contextlib.suppress(ProcessLookupError):
-                self.process.send_signal(signal.SIGCONT)
-            self.process.kill()
-        if self.process:
-            self.process.wait(10)
-
-
-class Installation:
-    def __init__(self, folder):
-        self.folder = pathlib.Path(folder)
-        self.database = self.folder / "database"
-        self.postgres("start")
-        url = self.postgres("url")
-        self.postgres_folder = urllib.parse.parse_qs(urllib.parse.urlsplit(url).query)["host"][0]
-        ports = free_ports(6)
-        agents = [f"127.0.0.1:{port}" for port in ports[3:]]
-        self.servers = [Server(self.folder, f"server{n}", url, ports[n], ports[3 + n], agents) for n in range(3)]
-        self.agent = None
-        self.host = None
-        self.key = None
-
-    def postgres(self, verb):
-        done = subprocess.run([str(ROOT / "tests/postgres.sh"), verb, str(self.database)], capture_output=True, text=True,
-                              timeout=60, cwd=ROOT)
-        if done.returncode == 3:
-            pytest.skip(done.stderr.strip())
-        assert done.returncode == 0, done.stderr
-        return done.stdout.strip()
-
-    def share_files(self, source, target):
-        """What docs/operations/high-availability.md says to copy."""
-        (target.data / "authority").mkdir(parents=True, mode=0o700, exist_ok=True)
-        for name in ("secret.key", "authority/ca.key", "authority/ca.crt"):
-            shutil.copy(source.data / name, target.data / name)
-
-    def start(self):
-        first, *others = self.servers
-        key_file = self.folder / "key"
-        first.start("--first-key", key_file)
-        eventually(first.leads, 60, what="the first server leading")
-        self.key = key_file.read_text().strip()
-        for other in others:
-            self.share_files(first, other)
-            other.start()
-        for other in others:
-            eventually(other.stands_by, 60, what="the others standing by")
-
-    def start_agent(self, engine):
-        leader = self.leader()
-        data = self.folder / "agent"
-        token = Api(leader.url, self.key).post("/v1/hosts/tokens")["token"]
-        joined = subprocess.run([str(BINARY), "agent", "join", "--server", leader.url, "--token", token, "--data", str(data)],
-                                capture_output=True, text=True, timeout=60)
-        assert joined.returncode == 0, joined.stderr
-        log = open(self.folder / "agent.log", "ab")
-        self.agent = subprocess.Popen([str(BINARY), "agent", "run", "--data", str(data), "--engine", str(engine),
-                                       "--simulate-gpus", "NVIDIA A40:8", "--listen-address", "127.0.0.1"],
-                                      stdout=log, stderr=log, stdin=subprocess.DEVNULL)
-        self.host = eventually(lambda: (hosts := self.api.get("/v1/hosts")) and hosts[0]["online"] and hosts[0]["id"], 30,
-                               what="the host being online")
-
-    def leader(self, timeout=60):
-        return eventually(lambda: next((one for one in self.servers if one.process and one.leads()), None), timeout,
-                          every=0.02, what="a leader")
-
-    @property
-    def api(self):
-        return Api(self.leader().url, self.key)
-
-    def logs(self):
-        return {path.stem: path.read_text(errors="replace") for path in sorted(self.folder.glob("*.log"))}
-
-    def clean(self):
-        if self.agent:
-            self.agent.terminate()
-            self.agent.wait(30)
-        for server in self.servers:
-            server.end()
-        self.postgres("stop")
-        shutil.rmtree(self.postgres_folder, ignore_errors=True)  # may be outside of ours, see tests/postgres.sh
-        if self.host and engine_socket():
-            Docker(engine_socket()).remove_all(f"gyre.host={self.host}")
-
-
-@pytest.fixture
-def installation(tmp_path):
-    made = Installation(tmp_path)
-    try:
-        made.start()
-        yield made
-    finally:
-        made.clean()
-
-
-class Writer(threading.Thread):
-    """A client that creates pods, each with an idempotency key, and asks every server until one has acknowledged."""
-
-    def __init__(self, installation):
-        super().__init__(daemon=True)
-        self.installation, self.ending = installation, threading.Event()
-        self.acknowledged, self.answers, self.longest = {}, set(), 0.0
-
-    def run(self):
-        number = 0
-        while not self.ending.is_set():
-            number += 1
-            name, key, began = f"w{number}", str(uuid.uuid4()), time.monotonic()
-            while not self.ending.is_set():
-                if pod := self.create(name, key):
-                    self.acknowledged[name] = pod
-                    self.longest = max(self.longest, time.monotonic() - began)
-                    break
-            self.ending.wait(0.1)  # so few that one page of a list has them all
-
-    def create(self, name, key):
-        # More GPUs than there are: the pods wait, and nothing but rows is made.
-        body = {"name": name, "imageName": "nobody/runs:1", "gpuCount": 8, "gpuTypeIds": ["NVIDIA H100 80GB HBM3"]}
-        for server in self.installation.servers:
-            with contextlib.suppress(requests.RequestException):
-                answer = requests.post(server.url + "/v1/pods", json=body, timeout=5, headers={
-                    "Authorization": f"Bearer {self.installation.key}", "Idempotency-Key": key})
-                self.answers.add((answer.status_code, answer.json().get("code")))
-                if answer.status_code == 201:
-                    return answer.json()["id"]
-        self.ending.wait(0.05)
-        return None
-
-    def end(self):
-        self.ending.set()
-        self.join(20)
-        assert not self.is_alive()
-
-
-def pods_by_name(api):
-    found = {}
-    for pod in api.get("/v1/pods?limit=1000"):
-        assert pod["name"] not in found, f"{pod['name']} was made twice"
-        found[pod["name"]] = pod["id"]
-    return found
-
-
-def identity(docker, pod):
-    seen = [docker.inspect(container["containerId"]) for container in pod["containers"]]
-    return [(one["Id"], one["State"]["StartedAt"], one["State"]["Pid"]) for one in seen]
-
-
-def nothing_was_lost(installation, writer):
-    """Every request was answered or may be sent again, and what was acknowledged is there, once."""
-    assert writer.answers <= {(201, None), (503, "standing_by"), (503, "no_leader"), (503, "shutting_down")}, writer.answers
-    found = pods_by_name(installation.api)
-    assert {name: found.get(name) for name in writer.acknowledged} == writer.acknowledged
 
 
 def test_killing_the_leader_loses_nothing_that_was_acknowledged(installation, engine, docker):
@@ -231,8 +24,7 @@ def test_killing_the_leader_loses_nothing_that_was_acknowledged(installation, en
     writer.start()
     takeovers = []
     for _ in range(2):
-        written = len(writer.acknowledged)
-        eventually(lambda: len(writer.acknowledged) >= written + 5, 60, what="pods being acknowledged")
+        writer.goes_on()
         leader = installation.leader()
         leader.signal(signal.SIGKILL)
         began = time.monotonic()
@@ -241,8 +33,7 @@ def test_killing_the_leader_loses_nothing_that_was_acknowledged(installation, en
         successor = installation.leader()
         takeovers.append(time.monotonic() - began)
         assert successor is not leader
-        written = len(writer.acknowledged)
-        eventually(lambda: len(writer.acknowledged) >= written + 5, 60, what="pods being acknowledged again")
+        writer.goes_on()
         assert identity(docker, pod) == before
         leader.start()
         eventually(leader.stands_by, 60, what="the killed one standing by after its restart")
@@ -258,23 +49,16 @@ def test_killing_the_leader_loses_nothing_that_was_acknowledged(installation, en
 
 
 def test_restarting_one_server_after_the_other_fails_no_request_and_touches_no_container(installation, engine, docker):
-    """An upgrade without a newer version: what it does to clients and containers is the same."""
     installation.start_agent(engine)
     pod = installation.api.run(image("hello"), name="worker")
     before = identity(docker, pod)
     writer = Writer(installation)
     writer.start()
-    leader = installation.leader()
-    for server in [*(one for one in installation.servers if one is not leader), leader]:
-        written = len(writer.acknowledged)
-        eventually(lambda: len(writer.acknowledged) >= written + 5, 60, what="pods being acknowledged")
-        server.signal(signal.SIGTERM)
-        assert server.process.wait(60) == 0
-        server.start()
-        eventually(lambda: server.stands_by() or server.leads(), 60, what="the restarted one being back")
+
+    def meanwhile():
         assert identity(docker, pod) == before
-    written = len(writer.acknowledged)
-    eventually(lambda: len(writer.acknowledged) >= written + 5, 60, what="pods being acknowledged at the end")
+        writer.goes_on()
+    installation.restart_each(meanwhile=meanwhile)
     writer.end()
     print(f"acknowledged: {len(writer.acknowledged)}; longest wait: {writer.longest:.2f} s")
     nothing_was_lost(installation, writer)

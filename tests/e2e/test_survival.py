@@ -3,7 +3,7 @@
 import signal
 import os
 
-from gyre import EngineProxy, Gyre, eventually, image
+from gyre import EngineProxy, Gyre, eventually, has_ended, image
 
 
 def identity(docker, pod):
@@ -109,7 +109,7 @@ def test_without_its_engine_a_host_says_so_and_pods_keep_their_state(engine, doc
 def test_sigterm_ends_the_server_properly(fresh_gyre):
     pid = fresh_gyre.said["pid"]
     os.kill(pid, signal.SIGTERM)
-    eventually(lambda: not os.path.exists(f"/proc/{pid}") or " Z " in open(f"/proc/{pid}/stat").read(), 15, what="the server ending")
+    eventually(lambda: has_ended(pid), 15, what="the server ending")
     assert not (fresh_gyre.data / "server.json").exists()
     fresh_gyre.up()
     assert fresh_gyre.api.call("GET", "/readyz").status_code == 200

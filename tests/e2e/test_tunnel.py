@@ -1,4 +1,5 @@
-"""The agent's tunnel: server and agent in different network namespaces, and no way from the server to the host's ports.
+"""The agent's tunnel: server and agent in different network namespaces, and no way from the server to the host's ports,
+until the host's operator opens one.
 
 The server lives in a namespace of its own with one cable to the host; the engine and its mapped ports are on the host's
 127.0.0.1, where nothing leads from there."""
@@ -56,10 +57,7 @@ class Apart(Gyre):
 
     def up(self):
         self.cable()
-        self.begin("server", "ip", "netns", "exec", self.namespace, BINARY, "server", "--data-dir", self.data, "--listen",
-                   f"{SERVER}:7001", "--agents-listen", f"{SERVER}:7002", "--first-key", self.data / "key")
-        ready = self.data / "server.json"
-        eventually(ready.exists, what="the server being ready")
+        self.server()
         self.said = {"url": f"http://{SERVER}:7001", "apiKey": (self.data / "key").read_text().strip()}
         token = self.api.post("/v1/hosts/tokens")["token"]
         joined = self.cli("agent", "join", "--data", self.data / "agent", "-o", "json", "--token", token, "--server",
@@ -67,9 +65,16 @@ class Apart(Gyre):
         self.said["hostId"] = joined.json()["hostId"]
         self.agent()
 
-    def agent(self):
+    def server(self):
+        ready = self.data / "server.json"
+        ready.unlink(missing_ok=True)
+        self.begin("server", "ip", "netns", "exec", self.namespace, BINARY, "server", "--data-dir", self.data, "--listen",
+                   f"{SERVER}:7001", "--agents-listen", f"{SERVER}:7002", "--first-key", self.data / "key")
+        eventually(ready.exists, what="the server being ready")
+
+    def agent(self, *flags):
         self.begin("agent", BINARY, "agent", "run", "--data", self.data / "agent", "--engine", self.engine,
-                   "--simulate-gpus", self.simulate)
+                   "--simulate-gpus", self.simulate, *flags)
         eventually(lambda: self.host()["status"] == "listed" and self.host()["online"], what="the agent being there")
 
     def end(self, name, how=signal.SIGTERM):
@@ -136,6 +141,38 @@ def test_requests_go_through_the_agent(gyre, served):
         assert status == 200 and body == b"%d\n" % (1 << 20)
     assert metric(gyre, 'gyre_proxy_connections_total{how="straight"}') == 0
     assert metric(gyre, 'gyre_proxy_connections_total{how="tunnel"}') >= 1
+
+
+def test_a_host_that_opens_its_http_ports_is_reached_straight_and_by_the_tunnel_when_that_fails(gyre, served, docker):
+    connections = lambda how: metric(gyre, f'gyre_proxy_connections_total{{how="{how}"}}')  # noqa: E731
+    gyre.end("agent")
+    gyre.agent("--http-address", HOST)
+    try:
+        opened = app(gyre.api)
+        container = docker.containers(f"gyre.pod={opened[0]}")[0]["Id"]
+        bound = docker.inspect(container)["NetworkSettings"]["Ports"]["8888/tcp"]
+        assert {one["HostIp"] for one in bound} == {"127.0.0.1", HOST}
+        tunnelled = connections("tunnel")
+        with web(opened) as one:
+            assert one.get("/head")[0] == 200
+        assert connections("straight") == 1 and connections("tunnel") == tunnelled
+        # A pod from before is bound on 127.0.0.1 alone.
+        with web(served) as one:
+            assert one.get("/head")[0] == 200
+        # A firewall that swallows what is sent to the new pod's port.
+        swallow = ["OUTPUT", "-p", "tcp", "-d", HOST, "--dport", bound[0]["HostPort"], "-j", "DROP"]
+        ip("netns", "exec", gyre.namespace, "iptables", "-I", *swallow)
+        gyre.end("server")  # so that no connection rests
+        gyre.server()
+        eventually(lambda: gyre.host()["online"], what="the agent being back")
+        with web(opened, timeout=60) as one:
+            assert one.get("/head")[0] == 200
+        assert connections("straight") == 0 and connections("tunnel") == 1
+        gyre.api.call("DELETE", f"/v1/pods/{opened[0]}")
+        gyre.api.gone(opened[0])
+    finally:
+        gyre.end("agent")
+        gyre.agent()
 
 
 def test_large_downloads_and_upgrades_come_through_whole(served):

@@ -58,11 +58,18 @@ def test_what_takes_away_or_tightens_is_refused(statement):
 
 
 def test_a_contraction_says_since_when_nothing_uses_it():
-    statement = "ALTER TABLE pods DROP COLUMN name;"
+    statement = "ALTER TABLE pods DROP COLUMN name;\n-- readable from 0021"
     assert refused("-- contracts: not used since 0.3.0\n" + statement) == []
     assert refused("-- contracts: not used since 0.4.0\n" + statement), "the release that still runs uses it"
     assert refused("-- contracts: not used since 0.3.0\nSELECT 1;\n" + statement), "the mark is not above it"
     assert refused("-- DROP COLUMN, as nobody needs it\n" + statement)
+
+
+def test_a_contraction_says_which_schema_can_live_with_it():
+    statement = "-- contracts: not used since 0.3.0\nALTER TABLE pods DROP COLUMN name;"
+    assert refused(statement)
+    assert refused("-- It is readable from 0021\n" + statement), "not a line of its own"
+    assert refused("-- readable from 0021\n" + statement) == []
 
 
 def test_a_mark_that_marks_nothing_is_refused():
