@@ -239,6 +239,7 @@ int main(int count, char** arguments) {
   if (what == "upstream") return upstream();
   if (count == 7 && (what == "load" || what == "echo")) return load(arguments, what == "echo");
   if (count == 5 && what == "idle") return idle(arguments);
-  std::fputs("proxy_load upstream | load|echo PORT HOST BYTES CONNECTIONS SECONDS | idle PORT HOST CONNECTIONS\n", stderr);
+  std::fputs("proxy_load upstream | load|echo PORT HOST BYTES CONNECTIONS SECONDS | idle PORT HOST CONNECTIONS\n",
+             stderr);
   return 2;
 }
