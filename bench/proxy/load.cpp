@@ -96,7 +96,7 @@ int upstream() {
       peer.in.append(buffer.data(), static_cast<std::size_t>(got));
       for (auto end = peer.in.find("\r\n\r\n"); end != std::string::npos; end = peer.in.find("\r\n\r\n")) {
         const auto bytes = std::strtoul(peer.in.c_str() + peer.in.find('/') + 1, nullptr, 10);
-        peer.echo = peer.in.find("Upgrade: websocket") < end;
+        peer.echo = std::min(peer.in.find("Upgrade: websocket"), peer.in.find("upgrade: websocket")) < end;
         peer.in.erase(0, end + 4);
         const auto answer =
             peer.echo ? "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
