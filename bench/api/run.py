@@ -160,7 +160,10 @@ class Bench:
         ratios = []
         for method, target in (("GET", f"/v1/pods/{pod}"), ("POST", "/v1/pods")):
             found = {"gyre": [], "nginx": []}
-            for _ in range(self.options.rounds):
+            for n in range(self.options.rounds):
+                if method == "POST":  # the pods of one round wait in the queue and would slow the next one down
+                    ours.stop()
+                    ours = self.server(f"api{n}", *NO_LIMIT)
                 for name, pid, at in (("gyre", ours.process.pid, ours.port), ("nginx", nginx.pid, port)):
                     found[name].append(self.measure(pid, at, method, target, ours.key_file, CONNECTIONS, self.options.seconds))
             for name, all_of_it in found.items():
