@@ -1,9 +1,9 @@
 // Clients of the API; one epoll thread.
 //   api_load PORT METHOD PATH BODY_FILE KEYS_FILE CONNECTIONS SECONDS RATE
-// Each connection uses the next API key of the file. RATE 0: every connection asks again as soon as it is answered. Else so
-// many requests are due in a second whether answers come or not; what is due while no connection is free counts as unsent.
-// Prints JSON: how many were answered with each class, refusals (429, 503) without Retry-After, p50 and p99 of the answers
-// of class 2.
+// Each connection uses the next API key of the file. RATE 0: every connection asks again as soon as it is answered.
+// Else so many requests are due in a second whether answers come or not; what is due while no connection is free counts
+// as unsent. Prints JSON: how many were answered with each class, refusals (429, 503) without Retry-After, p50 and p99
+// of the answers of class 2.
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
@@ -33,7 +33,8 @@ struct Client {
 };
 
 struct Counts {
-  unsigned long long good = 0, too_many = 0, unavailable = 0, other = 0, without_retry_after = 0, closed = 0, unsent = 0;
+  unsigned long long good = 0, too_many = 0, unavailable = 0, other = 0, without_retry_after = 0, closed = 0,
+                     unsent = 0;
 };
 
 int connected(int port) {  // -1: it could not
@@ -112,8 +113,8 @@ int main(int words, char** arguments) {
     return true;
   };
   for (std::size_t i = 0; i < clients.size(); ++i) {
-    clients[i].request = std::string(arguments[2]) + " " + arguments[3] + " HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer " +
-                         keys[i % keys.size()] + "\r\n";
+    clients[i].request = std::string(arguments[2]) + " " + arguments[3] +
+                         " HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer " + keys[i % keys.size()] + "\r\n";
     if (!body.empty())
       clients[i].request += "Content-Type: application/json\r\nContent-Length: " + std::to_string(body.size()) + "\r\n";
     clients[i].request += "\r\n" + body;
@@ -169,9 +170,10 @@ int main(int words, char** arguments) {
   const std::chrono::duration<double> real = Clock::now() - started;
   if (took.empty()) return std::fputs("not one was answered with 2xx\n", stderr), 1;
   std::sort(took.begin(), took.end());
-  std::printf("{\"good\": %llu, \"status_429\": %llu, \"status_503\": %llu, \"other\": %llu, \"without_retry_after\": %llu, "
-              "\"closed\": %llu, \"unsent\": %llu, \"seconds\": %.3f, \"p50_us\": %u, \"p99_us\": %u}\n",
-              counts.good, counts.too_many, counts.unavailable, counts.other, counts.without_retry_after, counts.closed,
-              counts.unsent, real.count(), took[took.size() / 2], took[took.size() * 99 / 100]);
+  std::printf(
+      "{\"good\": %llu, \"status_429\": %llu, \"status_503\": %llu, \"other\": %llu, \"without_retry_after\": %llu, "
+      "\"closed\": %llu, \"unsent\": %llu, \"seconds\": %.3f, \"p50_us\": %u, \"p99_us\": %u}\n",
+      counts.good, counts.too_many, counts.unavailable, counts.other, counts.without_retry_after, counts.closed,
+      counts.unsent, real.count(), took[took.size() / 2], took[took.size() * 99 / 100]);
   return 0;
 }

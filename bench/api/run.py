@@ -215,6 +215,9 @@ class Bench:
         settled = seen[len(seen) // 10]
         print(f"peak {peak['good'] / peak['seconds']:.0f} a second, p99 {peak['p99_us'] / 1000:.1f} ms; twice that was due for "
               f"{self.options.minutes} minutes")
+        sent = sum(found[name] for name in ("good", "status_429", "status_503", "other")) / found["seconds"]
+        print(f"answered {sent:.0f} a second, {sent * peak['seconds'] / peak['good']:.2f} times the peak; what was due beyond that "
+              f"is unsent, as all {OVERLOAD_CONNECTIONS} connections were waiting")
         print(json.dumps(found))
         print(f"memory: {settled:.1f} MiB after a tenth of the time, {max(seen):.1f} at most, {seen[-1]:.1f} at the end "
               f"({seen[-1] / settled:.3f} times)")
