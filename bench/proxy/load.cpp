@@ -98,10 +98,11 @@ int upstream() {
         const auto bytes = std::strtoul(peer.in.c_str() + peer.in.find('/') + 1, nullptr, 10);
         peer.echo = std::min(peer.in.find("Upgrade: websocket"), peer.in.find("upgrade: websocket")) < end;
         peer.in.erase(0, end + 4);
-        const auto answer =
-            peer.echo ? "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
-                      : "HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nContent-Length: " +
-                            std::to_string(bytes) + "\r\n\r\n" + std::string(bytes, 'x');
+        const auto answer = peer.echo
+                                ? "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+                                  "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
+                                : "HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nContent-Length: " +
+                                      std::to_string(bytes) + "\r\n\r\n" + std::string(bytes, 'x');
         if (!send_all(fd, answer)) break;
       }
     }

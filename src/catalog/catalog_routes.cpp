@@ -121,11 +121,6 @@ json::Fields fields(const CpuTypeView*) {
           {"maxAvailableVcpu", "free on one host now; flavours share the hosts", "16"}};
 }
 
-std::optional<std::string> stock_status(int free) {
-  if (free == 0) return std::nullopt;
-  return free >= 8 ? "High" : free >= 3 ? "Medium" : "Low";
-}
-
 CatalogGpuView view(const CatalogGpu& gpu) {
   CatalogGpuView out;
   out.id = gpu.type.id;

@@ -30,6 +30,11 @@ Result<> check_text(const std::string& field, const std::string& text) {
 
 }  // namespace
 
+std::optional<std::string> stock_status(int free) {
+  if (free == 0) return std::nullopt;
+  return free >= 8 ? "High" : free >= 3 ? "Medium" : "Low";
+}
+
 CatalogService::CatalogService(Core& core, CatalogConfig config)
     : core_(core), config_(std::move(config)), store_(core.db()), hosts_(core.db()) {}
 

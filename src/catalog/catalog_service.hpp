@@ -21,6 +21,8 @@ struct GpuStock {
   int max_on_host = 0, max_free_on_host = 0;  // what one pod can have at most, and now
 };
 
+std::optional<std::string> stock_status(int free);  // High from 8 free ones, Medium from 3, Low from 1; none: nothing
+
 struct CatalogGpu {
   GpuType type;
   std::optional<GpuPrice> price;  // in force now

@@ -32,7 +32,15 @@ class Resources {
 
   PodSources sources();
   std::vector<http::Route> routes(json::UnknownKeys unknown);
-  const SettingsService& settings() const { return settings_; }
+
+  // For who shows them in another API's words.
+  RegistryAuthService& registry_auths() { return registry_auths_; }
+  SecretService& secrets() { return secrets_; }
+  SettingsService& settings() { return settings_; }
+  TemplateService& templates() { return templates_; }
+  CatalogService& catalog() { return catalog_; }
+  NetworkVolumeService& volumes() { return volumes_; }
+  EndpointService& endpoints() { return endpoints_; }
 
  private:
   RegistryAuthConfig registry_auth_config(const ResourcesConfig& config);

@@ -14,6 +14,7 @@
 #include "base/free_port.hpp"
 #include "base/log.hpp"
 #include "base/secrets.hpp"
+#include "compat/runpod_graphql.hpp"
 #include "edge/edge.hpp"
 #include "edge/tunnels.hpp"
 #include "edge/usage_store.hpp"
@@ -347,6 +348,7 @@ class Server {
     router_.add(pod_routes(pods_, hosts_, events_, unknown));
     router_.add(metrics_routes(monitoring_, pods_, hosts_));
     router_.add(resources_.routes(unknown));
+    router_.add(runpod_graphql_.routes());
     router_.add(
         system_routes({router_, metrics_, [this] { return !closing_; }, [this] { return monitoring_.prometheus(); }}));
     router_.add(pod_exec_routes(pods_));
@@ -651,6 +653,7 @@ class Server {
   edge::Tunnels tunnels_;
   Resources resources_;
   PodService pods_;
+  compat::RunpodGraphql runpod_graphql_{core_, pods_, resources_};
   MonitoringService monitoring_;
   http::Router router_;
   std::unique_ptr<Timer> use_timer_;

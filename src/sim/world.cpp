@@ -10,6 +10,7 @@
 #include "accounts/account_routes.hpp"
 #include "base/check.hpp"
 #include "base/secrets.hpp"
+#include "compat/runpod_graphql.hpp"
 #include "events/event_routes.hpp"
 #include "fleet/gpu_routes.hpp"
 #include "fleet/host_routes.hpp"
@@ -149,6 +150,7 @@ struct World::Server {
     router.add(pod_routes(pods, hosts, events, json::UnknownKeys::refuse));
     router.add(quota_routes(quotas, json::UnknownKeys::refuse));
     router.add(resources.routes(json::UnknownKeys::refuse));
+    router.add(runpod_graphql.routes());
     router.add(pod_exec_routes(pods));
     router.add(host_routes(hosts, json::UnknownKeys::refuse, "http://sim", "CA", {"sim:1"}));
     router.add(gpu_routes(hosts));
@@ -197,6 +199,7 @@ struct World::Server {
   QuotaService quotas;
   Resources resources;
   PodService pods;
+  compat::RunpodGraphql runpod_graphql{core, pods, resources};
   MonitoringService monitoring;
   http::Router router;
   Alive alive;

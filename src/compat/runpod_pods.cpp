@@ -1,0 +1,299 @@
+#include <cmath>
+
+#include "compat/runpod_resolvers.hpp"
+#include "pods/parse.hpp"
+#include "pods/pod_view.hpp"
+
+namespace gyre::compat {
+namespace {
+
+using graphql::Ask;
+
+// ---- what is shown: contract 2.2 ----
+
+struct RunpodPort {
+  std::string ip;
+  bool isIpPublic = false;
+  int privatePort = 0, publicPort = 0;
+  std::string type;
+};
+BOOST_DESCRIBE_STRUCT(RunpodPort, (), (ip, isIpPublic, privatePort, publicPort, type))
+
+struct RunpodRuntime {
+  std::int64_t uptimeInSeconds = 0;
+  std::vector<RunpodPort> ports;
+};
+BOOST_DESCRIBE_STRUCT(RunpodRuntime, (), (uptimeInSeconds, ports))
+
+struct RunpodMachine {
+  std::string podHostId, gpuDisplayName, location;
+};
+BOOST_DESCRIBE_STRUCT(RunpodMachine, (), (podHostId, gpuDisplayName, location))
+
+struct RunpodPod {
+  std::string id, name, imageName, desiredStatus, podType;
+  double costPerHr = 0;
+  int containerDiskInGb = 0, volumeInGb = 0;
+  std::int64_t memoryInGb = 0, vcpuCount = 0;
+  int gpuCount = 0;
+  std::int64_t uptimeSeconds = 0;
+  std::string ports;
+  std::optional<int> port;
+  std::vector<std::string> env;
+  std::string dockerArgs;
+  std::optional<std::string> dockerId;
+  std::string lastStatusChange, volumeMountPath;
+  std::optional<std::string> machineId, templateId;
+  std::optional<RunpodRuntime> runtime;
+  RunpodMachine machine;
+};
+BOOST_DESCRIBE_STRUCT(RunpodPod, (),
+                      (id, name, imageName, desiredStatus, podType, costPerHr, containerDiskInGb, volumeInGb,
+                       memoryInGb, vcpuCount, gpuCount, uptimeSeconds, ports, port, env, dockerArgs, dockerId,
+                       lastStatusChange, volumeMountPath, machineId, templateId, runtime, machine))
+
+// HTTP ports are reached over the proxy: here they have the address on which they are bound, which is not public.
+std::vector<RunpodPort> ports_of(const PodDetail& detail) {
+  std::vector<RunpodPort> out;
+  for (const auto& port : detail.seen.ports) {
+    const bool is_public = !port.http && detail.host && !detail.host->public_address.empty();
+    out.push_back({is_public ? detail.host->public_address : "127.0.0.1", is_public, port.container_port,
+                   port.host_port, port.http ? "http" : "tcp"});
+  }
+  return out;
+}
+
+RunpodPod shown(const PodDetail& detail, const std::string& location, Time now) {
+  const auto rest = view(detail, Language::en, MachinePart::included);
+  RunpodPod out;
+  out.id = rest.id;
+  out.name = rest.name;
+  out.imageName = rest.imageName;
+  out.desiredStatus = rest.desiredStatus;
+  out.podType = rest.interruptible ? "INTERRUPTABLE" : "RESERVED";
+  out.costPerHr = rest.costPerHr;
+  out.containerDiskInGb = rest.containerDiskInGb;
+  out.volumeInGb = rest.volumeInGb;
+  out.memoryInGb = rest.memoryInGb;
+  out.vcpuCount = rest.vcpuCount;
+  out.gpuCount = rest.gpuCount;
+  out.ports = joined(rest.ports);
+  for (const auto& [name, value] : rest.env) out.env.push_back(name + "=" + value);
+  out.dockerArgs = command_line(rest.dockerStartCmd);
+  if (!rest.containers.empty()) out.dockerId = rest.containers.front().containerId;
+  out.lastStatusChange = rest.lastStatusChange;
+  out.volumeMountPath = rest.volumeMountPath;
+  out.machineId = rest.machineId;
+  out.templateId = rest.templateId;
+  out.machine = {rest.podHostId, rest.gpu ? rest.gpu->displayName : "", location};
+  if (detail.pod.state == PodState::running) {
+    if (rest.lastStartedAt) out.uptimeSeconds = std::max<std::int64_t>(0, (now - *rest.lastStartedAt).count() / 1000);
+    out.runtime = RunpodRuntime{out.uptimeSeconds, ports_of(detail)};
+  }
+  return out;
+}
+
+// ---- what is asked: contract 2.3 ----
+
+struct DeployInput {
+  std::optional<std::string> name, imageName, templateId, gpuTypeId;
+  std::optional<std::vector<std::optional<std::string>>> gpuTypeIdList;
+  std::optional<std::string> cloudType;
+  std::optional<int> gpuCount, minVcpuCount, minMemoryInGb, containerDiskInGb, volumeInGb;
+  std::optional<std::string> volumeMountPath, networkVolumeId, dataCenterId, countryCode, dockerArgs;
+  std::optional<std::vector<KeyValue>> env;
+  std::optional<std::string> ports, containerRegistryAuthId;
+  std::optional<bool> supportPublicIp;
+  std::optional<std::vector<std::string>> allowedCudaVersions;
+  std::optional<std::string> minCudaVersion;
+  std::optional<double> deployCost;
+  std::optional<std::string> stopAfter, terminateAfter;
+  std::optional<bool> globalNetwork;
+  std::optional<std::string> instanceId;
+};
+BOOST_DESCRIBE_STRUCT(DeployInput, (),
+                      (name, imageName, templateId, gpuTypeId, gpuTypeIdList, cloudType, gpuCount, minVcpuCount,
+                       minMemoryInGb, containerDiskInGb, volumeInGb, volumeMountPath, networkVolumeId, dataCenterId,
+                       countryCode, dockerArgs, env, ports, containerRegistryAuthId, supportPublicIp,
+                       allowedCudaVersions, minCudaVersion, deployCost, stopAfter, terminateAfter, globalNetwork,
+                       instanceId))
+
+struct PodIdInput {
+  std::string podId;
+};
+BOOST_DESCRIBE_STRUCT(PodIdInput, (), (podId))
+
+struct ResumeInput {
+  std::string podId;
+  std::optional<int> gpuCount;
+};
+BOOST_DESCRIBE_STRUCT(ResumeInput, (), (podId, gpuCount))
+
+struct EditInput {
+  std::string podId;
+  std::optional<std::string> imageName, dockerArgs;
+  std::optional<std::vector<KeyValue>> env;
+  std::optional<std::string> ports;
+  std::optional<int> containerDiskInGb, volumeInGb;
+  std::optional<std::string> volumeMountPath;
+};
+BOOST_DESCRIBE_STRUCT(EditInput, (),
+                      (podId, imageName, dockerArgs, env, ports, containerDiskInGb, volumeInGb, volumeMountPath))
+
+Result<boost::json::value> port_list(const std::string& text) {
+  boost::json::array out;
+  for (const auto& port : TRY(split_ports(text, "ports"))) out.emplace_back(port);
+  return out;
+}
+
+// "cpu3c-2-4": 2 vCPUs and 4 GB of the flavour cpu3c.
+Result<> take_instance(CreatePod& out, const std::string& id) {
+  const auto parts = [&] {
+    std::vector<std::string> found{""};
+    for (const char c : id)
+      if (c == '-')
+        found.emplace_back();
+      else
+        found.back() += c;
+    return found;
+  }();
+  const auto number = [](const std::string& text) {
+    const bool digits = !text.empty() && text.size() < 6 && text.find_first_not_of("0123456789") == std::string::npos;
+    return digits ? std::stoi(text) : 0;
+  };
+  if (parts.size() != 3 || number(parts[1]) == 0 || number(parts[2]) == 0)
+    return invalid("instanceId", "expected FLAVOUR-VCPUS-GB, as cpu3c-2-4");
+  out.cpuFlavorIds = {parts[0]};
+  out.vcpuCount = number(parts[1]);
+  out.memoryInGb = number(parts[2]);
+  return {};
+}
+
+Result<CreatePod> pod_of(const DeployInput& in, bool cpu) {
+  // What would end a user's pod by itself is refused as long as nothing does it: better than to go on and be paid.
+  for (const auto& [name, value] :
+       {std::pair("stopAfter", in.stopAfter), std::pair("terminateAfter", in.terminateAfter)})
+    if (given(value)) return fail(Reason::not_offered, {{"what", name}}, name);
+  CreatePod out;
+  out.name = given(in.name);
+  out.imageName = given(in.imageName);
+  out.templateId = given(in.templateId);
+  out.containerDiskInGb = in.containerDiskInGb;
+  out.volumeInGb = in.volumeInGb;
+  if (!out.templateId) {  // GraphQL's own defaults, which are not REST's
+    if (!out.containerDiskInGb) out.containerDiskInGb = 10;
+    if (!out.volumeInGb) out.volumeInGb = 0;
+  }
+  out.volumeMountPath = given(in.volumeMountPath);
+  out.networkVolumeId = given(in.networkVolumeId);
+  out.dockerArgs = given(in.dockerArgs);
+  if (in.env && !in.env->empty()) out.env = env_of(*in.env);
+  if (given(in.ports)) out.ports = TRY(port_list(*in.ports));
+  out.containerRegistryAuthId = given(in.containerRegistryAuthId);
+  out.supportPublicIp = in.supportPublicIp;
+  out.globalNetworking = in.globalNetwork;
+  if (given(in.dataCenterId)) out.dataCenterIds = {*in.dataCenterId};
+  if (given(in.countryCode)) out.countryCodes = {*in.countryCode};
+  if (in.cloudType == "SECURE") out.cloudType = "SECURE";
+  if (cpu) {
+    out.computeType = "CPU";
+    if (given(in.instanceId)) TRY(take_instance(out, *in.instanceId));
+    return out;
+  }
+  const int gpus = in.gpuCount.value_or(1);
+  out.gpuCount = gpus;
+  std::vector<std::string> types;
+  if (given(in.gpuTypeId)) types = {*in.gpuTypeId};
+  for (const auto& type : in.gpuTypeIdList.value_or(std::vector<std::optional<std::string>>()))
+    if (given(type)) types.push_back(*type);
+  if (!types.empty()) out.gpuTypeIds = std::move(types);
+  if (gpus > 0) {  // of the pod here, of each GPU there
+    out.minVCPUPerGPU = in.minVcpuCount.value_or(1) / static_cast<double>(gpus);
+    out.minRAMPerGPU = in.minMemoryInGb.value_or(1) / static_cast<double>(gpus);
+  }
+  if (in.allowedCudaVersions && !in.allowedCudaVersions->empty()) out.allowedCudaVersions = in.allowedCudaVersions;
+  out.minCudaVersion = given(in.minCudaVersion);
+  return out;
+}
+
+}  // namespace
+
+void add_pods(graphql::Resolvers& resolvers, const Services& services) {
+  const auto& catalog = services.resources.catalog();
+  auto& pods = services.pods;
+  const auto show = [&pods, &catalog, &core = services.core](Pod pod) {
+    return shown(pods.detail(std::move(pod), PodService::Waiting::left_out), catalog.data_center(), core.now());
+  };
+  using Shown = Result<std::optional<RunpodPod>>;
+
+  resolvers.type<RunpodPort>("PodRuntimePort").members();
+  resolvers.type<RunpodRuntime>("PodRuntime").members();
+  resolvers.type<RunpodMachine>("PodMachine").members();
+  resolvers.type<RunpodPod>("Pod").members();
+
+  resolvers.query().field("pod", [&pods, show](Ask& ask) -> Shown {
+    const auto found = pods.get(caller_of(ask), PodId(TRY(input_of<PodIdInput>(ask)).podId));
+    if (!found) return std::nullopt;
+    return show(*found);
+  });
+  resolvers.type<Myself>("User").field("pods", [&pods, show](const Myself&, Ask& ask) {
+    constexpr int pods_max = 10'000;
+    std::vector<RunpodPod> out;
+    for (auto& pod : pods.list(caller_of(ask), Time::max(), "", pods_max)) out.push_back(show(std::move(pod)));
+    return out;
+  });
+
+  const auto deploy = [&pods, &catalog, &core = services.core, show](Ask& ask, bool cpu) -> Shown {
+    const auto input = TRY(input_of<DeployInput>(ask));
+    const auto wish = TRY(pod_of(input, cpu));
+    // RunPod's clients take an error as the sign to try another type, and do not expect to wait.
+    const auto run = TRY(pods.dry_run(caller_of(ask), wish));
+    if (!run.verdict.placement) return fail(Reason::no_instances_available);
+    if (input.deployCost.value_or(0) > 0 && !run.gpus.empty()) {
+      const auto offer = catalog.offer(run.gpus.front().type_id, run.wish.cloud_type, core.now());
+      const auto cost = offer.per_gpu_hour.value_or(Money()) * static_cast<int>(run.gpus.size());
+      if (cost.as_double() > *input.deployCost) return fail(Reason::no_instances_available);
+    }
+    return show(TRY(pods.create(caller_of(ask), wish)));
+  };
+  mutation(resolvers, "podFindAndDeployOnDemand", [deploy](Ask& ask) { return deploy(ask, false); });
+  mutation(resolvers, "deployCpuPod", [deploy](Ask& ask) { return deploy(ask, true); });
+  mutation(resolvers, "podStop", [&pods, show](Ask& ask) -> Shown {
+    const PodId id(TRY(input_of<PodIdInput>(ask)).podId);
+    auto pod = TRY(pods.get(caller_of(ask), id));
+    if (desired_status(pod.state) == "EXITED") return show(std::move(pod));
+    return show(TRY(pods.stop(caller_of(ask), id)));
+  });
+  mutation(resolvers, "podResume", [&pods, show](Ask& ask) -> Shown {
+    const auto input = TRY(input_of<ResumeInput>(ask));
+    const PodId id(input.podId);
+    auto pod = TRY(pods.get(caller_of(ask), id));
+    if (desired_status(pod.state) == "RUNNING") return show(std::move(pod));
+    auto started = pods.start(caller_of(ask), id, input.gpuCount == 0);
+    if (!started && started.error().reason == Reason::gpu_taken) return fail(Reason::not_enough_free_gpus);
+    return show(TRY(std::move(started)));
+  });
+  const auto restart = [&pods, show](Ask& ask) -> Shown {
+    return show(TRY(pods.restart(caller_of(ask), PodId(TRY(input_of<PodIdInput>(ask)).podId))));
+  };
+  mutation(resolvers, "podRestart", restart);
+  mutation(resolvers, "podReset", restart);
+  mutation(resolvers, "podTerminate", [&pods](Ask& ask) -> Result<std::optional<std::string>> {
+    TRY(pods.remove(caller_of(ask), PodId(TRY(input_of<PodIdInput>(ask)).podId)));
+    return std::nullopt;
+  });
+  mutation(resolvers, "podEditJob", [&pods, show](Ask& ask) -> Shown {
+    const auto input = TRY(input_of<EditInput>(ask));
+    UpdatePod change;
+    change.imageName = given(input.imageName);
+    change.dockerArgs = input.dockerArgs;
+    if (input.env) change.env = env_of(*input.env);
+    if (input.ports) change.ports = TRY(port_list(*input.ports));
+    change.containerDiskInGb = input.containerDiskInGb;
+    change.volumeInGb = input.volumeInGb;
+    change.volumeMountPath = given(input.volumeMountPath);
+    return show(TRY(pods.update(caller_of(ask), PodId(input.podId), change)));
+  });
+}
+
+}  // namespace gyre::compat
