@@ -65,7 +65,7 @@ void kill_if(std::int64_t pid, IsIt is_it) {
 
 std::vector<Leftover> find_leftovers(const std::string& container_id, const std::string& proc) {
   std::vector<Leftover> out;
-  if (container_id.size() != id_size) return out;  // a name, or part of an id
+  if (container_id.size() != id_size) return out;               // a name, or part of an id
   std::vector<std::pair<std::int64_t, std::int64_t>> children;  // (parent, process)
   std::error_code problem;
   for (std::filesystem::directory_iterator entry(proc, problem), end; !problem && entry != end;

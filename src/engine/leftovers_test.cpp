@@ -29,7 +29,8 @@ class Leftovers : public testing::Test {
     std::ofstream(folder / "stat") << pid << " (" << name << ") " << state << " " << parent << " 1 1 0\n";
   }
   void shim(int pid, const std::string& of, const std::vector<std::string>& more = {}) {
-    std::vector<std::string> words{"/usr/bin/containerd-shim-runc-v2", "-namespace", "moby", "-id", of, "-address", "/run/c.sock"};
+    std::vector<std::string> words{
+        "/usr/bin/containerd-shim-runc-v2", "-namespace", "moby", "-id", of, "-address", "/run/c.sock"};
     words.insert(words.end(), more.begin(), more.end());
     process(pid, 1, words, "containerd-shim");
   }

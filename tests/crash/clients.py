@@ -70,10 +70,11 @@ class Client(threading.Thread):
     def stop(self, pod):
         self.order(pod, "stop")
         pod.wanted = "stopped"
-        if self.chance.random() < 0.7:
+        if self.chance.random() < 0.7:  # else something else is done meanwhile
             eventually(lambda: self.look(pod)["status"] == "stopped", PATIENCE, what=f"{pod.name} being stopped")
 
     def start_again(self, pod):
+        eventually(lambda: self.look(pod)["status"] == "stopped", PATIENCE, what=f"{pod.name} being stopped")
         self.order(pod, "start")
         pod.wanted = "running"
         self.await_running(pod)
@@ -84,7 +85,7 @@ class Client(threading.Thread):
 
     def order(self, pod, verb):
         pod.former, pod.identity = pod.identity or pod.former, None
-        self.ask("POST", f"/v1/pods/{pod.id}/{verb}", (200,))
+        self.ask("POST", f"/v1/pods/{pod.id}/{verb}", (200,), again=(409,))
         self.acknowledged[verb] += 1
 
     def delete(self, pod):
