@@ -86,7 +86,8 @@ void be_the_agents(int in, int out, const std::vector<link::Credentials>& hosts,
     agent.ready = &connected;
     on_core(runtime, [&] {
       agent.link = std::make_unique<link::GrpcClient>(
-          runtime, link::GrpcClientConfig{.servers = {"127.0.0.1:" + std::to_string(port)}, .credentials = credentials});
+          runtime,
+          link::GrpcClientConfig{.servers = {"127.0.0.1:" + std::to_string(port)}, .credentials = credentials});
       agent.link->start(agent);
     });
   }
@@ -95,8 +96,8 @@ void be_the_agents(int in, int out, const std::vector<link::Credentials>& hosts,
   std::vector<std::shared_ptr<link::Carry>> tunnels;
   for (std::size_t host = 0; host < hosts.size(); ++host)
     for (int tunnel = 0; tunnel < each; ++tunnel) {
-      auto carry = on_core(
-          runtime, [&] { return agents[host]->link->carry(token_of(static_cast<int>(host), tunnel)); });
+      auto carry =
+          on_core(runtime, [&] { return agents[host]->link->carry(token_of(static_cast<int>(host), tunnel)); });
       auto* const held = carry.get();  // as long as `tunnels`
       held->attach({.read = [held](std::string bytes, bool) { held->write(std::move(bytes), false); },
                     .written = [] {},

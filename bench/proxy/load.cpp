@@ -96,7 +96,7 @@ int upstream() {
       peer.in.append(buffer.data(), static_cast<std::size_t>(got));
       for (auto end = peer.in.find("\r\n\r\n"); end != std::string::npos; end = peer.in.find("\r\n\r\n")) {
         const auto bytes = std::strtoul(peer.in.c_str() + peer.in.find('/') + 1, nullptr, 10);
-        peer.echo = peer.in.find("Upgrade: websocket") < end;
+        peer.echo = std::min(peer.in.find("Upgrade: websocket"), peer.in.find("upgrade: websocket")) < end;
         peer.in.erase(0, end + 4);
         const auto answer =
             peer.echo ? "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
@@ -239,6 +239,7 @@ int main(int count, char** arguments) {
   if (what == "upstream") return upstream();
   if (count == 7 && (what == "load" || what == "echo")) return load(arguments, what == "echo");
   if (count == 5 && what == "idle") return idle(arguments);
-  std::fputs("proxy_load upstream | load|echo PORT HOST BYTES CONNECTIONS SECONDS | idle PORT HOST CONNECTIONS\n", stderr);
+  std::fputs("proxy_load upstream | load|echo PORT HOST BYTES CONNECTIONS SECONDS | idle PORT HOST CONNECTIONS\n",
+             stderr);
   return 2;
 }

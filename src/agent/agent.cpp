@@ -967,7 +967,7 @@ Result<std::vector<link::PortFacts>> Agent::Impl::choose_ports(const Pod& pod) c
     if (other.get() != &pod) take(other->ports_chosen);
     for (const auto& container : other->seen) take(ports_of(container));
   }
-  const bool http_only_here = config_.facts.http_address.empty();
+  const bool http_only_here = config_.http_address.empty();
   std::vector<link::PortFacts> chosen;
   for (const auto& wanted : pod.order.spec.ports) {
     int port = 0;
@@ -977,7 +977,7 @@ Result<std::vector<link::PortFacts>> Agent::Impl::choose_ports(const Pod& pod) c
       port = 0;
     }
     if (port == 0) return fail(Reason::no_free_host_port, {{"port", std::to_string(wanted.container_port)}});
-    chosen.push_back({wanted.container_port, port, wanted.http});
+    chosen.push_back({wanted.container_port, port, wanted.http, wanted.http ? config_.http_address : ""});
   }
   return chosen;
 }
@@ -1018,14 +1018,12 @@ void Agent::Impl::create(Pod& pod, const std::string& name) {
     spec.hostname = order.spec.hostname;
     spec.network = network_name(order.spec.workspace);
     const auto bind = [&](const link::PortFacts& port, const std::string& address) {
-      spec.ports.push_back({.container_port = port.container_port,
-                            .udp = false,
-                            .host_address = address,
-                            .host_port = port.host_port});
+      spec.ports.push_back(
+          {.container_port = port.container_port, .udp = false, .host_address = address, .host_port = port.host_port});
     };
     for (const auto& port : ports) {
       bind(port, port.http ? "127.0.0.1" : config_.listen_address);
-      if (port.http && !config_.facts.http_address.empty()) bind(port, config_.facts.http_address);
+      if (!port.address.empty()) bind(port, port.address);
     }
     std::string gpus;
     for (const auto& gpu : order.spec.gpus) {

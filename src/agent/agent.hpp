@@ -26,7 +26,7 @@ struct AgentConfig {
   Duration sample_every{5000};  // what containers, GPUs and the host use; on the beat of the wall clock
   Duration restart_first{10000}, restart_max{300000};  // back-off of a container that exits, doubled each time
   std::string listen_address = "0.0.0.0";              // where mapped TCP ports are bound
-  // HTTP ports are bound on 127.0.0.1, and on facts.http_address when there is one.
+  std::string http_address;                            // where HTTP ports are bound beside 127.0.0.1; empty: nowhere
 };
 
 // What the agent asks of the machine beside its engine; the simulator answers from its own world.

@@ -114,7 +114,7 @@ TEST_F(AgentTest, AContainerGetsExactlyWhatTheOrderSays) {
 }
 
 TEST_F(AgentTest, HttpPortsAreBoundWhereTheOperatorOpensThemToo) {
-  config.facts.http_address = "192.0.2.7";
+  config.http_address = "192.0.2.7";
   running("p1", [](link::PodOrder& wanted) { wanted.spec.ports = {{8888, true}, {22, false}}; });
   const auto spec = engine.spec(container("p1")->id).value();
   ASSERT_EQ(spec.ports.size(), 3u);
@@ -122,7 +122,10 @@ TEST_F(AgentTest, HttpPortsAreBoundWhereTheOperatorOpensThemToo) {
   EXPECT_EQ(spec.ports[1].host_address, "192.0.2.7");
   EXPECT_EQ(spec.ports[1].host_port, spec.ports[0].host_port);
   EXPECT_EQ(spec.ports[2].host_address, "0.0.0.0");
-  EXPECT_EQ(pod("p1").ports.size(), 2u);
+  const auto told = pod("p1").ports;
+  ASSERT_EQ(told.size(), 2u);
+  EXPECT_EQ(told[0].address, "192.0.2.7");
+  EXPECT_EQ(told[1].address, "");
 }
 
 TEST_F(AgentTest, AnAmdGpuIsGivenByItsDeviceFilesAndNoOtherCards) {

@@ -205,6 +205,7 @@ std::string ports_label(const std::vector<link::PortFacts>& ports) {
   for (const auto& port : ports) {
     if (!out.empty()) out += ',';
     out += std::to_string(port.container_port) + ":" + std::to_string(port.host_port) + (port.http ? "/http" : "/tcp");
+    if (!port.address.empty()) out += "@" + port.address;
   }
   return out;
 }
@@ -218,7 +219,9 @@ std::vector<link::PortFacts> ports_of(const Container& container) {
     link::PortFacts port;
     std::from_chars(text.data(), text.data() + colon, port.container_port);
     std::from_chars(text.data() + colon + 1, text.data() + slash, port.host_port);
-    port.http = text.substr(slash) == "/http";
+    const auto at = std::min(text.find('@', slash), text.size());
+    port.http = text.substr(slash, at - slash) == "/http";
+    if (at < text.size()) port.address = text.substr(at + 1);
     out.push_back(port);
   }
   return out;

@@ -231,7 +231,7 @@ TEST(AfterExit, OutOfMemoryIsAFailureWhateverTheCode) {
 }
 
 TEST(Labels, PortsAreReadAsTheyWereWritten) {
-  const std::vector<link::PortFacts> ports{{22, 34001, false}, {8888, 34002, true}};
+  const std::vector<link::PortFacts> ports{{22, 34001, false}, {8888, 34002, true}, {80, 34003, true, "192.0.2.7"}};
   Container container;
   container.labels[label::ports] = ports_label(ports);
   EXPECT_EQ(ports_of(container), ports);

@@ -32,7 +32,7 @@ AgentConfig config_of(const AgentRunOptions& options, const HostId& host, const 
   AgentConfig config;
   config.host = host;
   config.facts = gather_host_facts(disk, options.advertise);
-  config.facts.http_address = options.http_address;
+  config.http_address = options.http_address;
   config.listen_address = options.listen_address;
   return config;
 }

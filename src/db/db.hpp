@@ -201,9 +201,10 @@ auto transact(Connection& db, Work&& work) -> decltype(work()) {
 // synchronous=FULL. Throws DbError with the database's own words.
 std::unique_ptr<Connection> open(const std::string& url);
 
-// Brings the schema up to the migrations built into this binary. A database that a newer Gyre has written is taken as it
-// is when its steps say that we can live with them (migrations.hpp), so that an upgrade can go back one step; otherwise
-// refused (DbError), as one whose applied migrations differ from ours. Returns the schema's version as we know it.
+// Brings the schema up to the migrations built into this binary. A database that a newer Gyre has written is taken as
+// it is when its steps say that we can live with them (migrations.hpp), so that an upgrade can go back one step;
+// otherwise refused (DbError), as one whose applied migrations differ from ours. Returns the schema's version as we
+// know it.
 int migrate(Connection& db);
 
 // --- implementation of the templates ---

@@ -410,8 +410,8 @@ TEST_P(Migrations, ADatabaseOfANewerVersionThatOnlyAddedIsTakenAsItIs) {
 }
 
 TEST_P(Migrations, ADatabaseOfANewerVersionThatTookSomethingAwayIsRefused) {
-  const std::vector<Migration> three{both[0], both[1],
-                                     {3, "0003_three", "-- Less.\n-- readable from 0002\nDROP TABLE two"}};
+  const std::vector<Migration> three{
+      both[0], both[1], {3, "0003_three", "-- Less.\n-- readable from 0002\nDROP TABLE two"}};
   migrate(*db_, three);
   EXPECT_EQ(migrate(*db_, both), 2);
   EXPECT_NE(refusal(first).find("newer version of Gyre: it has 0002_two"), std::string::npos);

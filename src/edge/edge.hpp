@@ -23,6 +23,8 @@ struct Settings {
   std::size_t header_bytes_max = 32 * 1024;  // of a request; answers may have twice as much
   int open_per_pod = 20'000;                 // requests and upgraded connections at the same time
   int open_per_workspace = 50'000;
+  std::size_t resting_per_pod = 512,
+              resting = 4'096;  // idle connections to pods that a thread keeps for the next request
   Duration answer_time = 100s;  // until the answer begins; then 524
   Duration connect_time = 2s;   // straight; then the tunnel is tried, and straight not for `avoid_time`
   Duration avoid_time = 30s;

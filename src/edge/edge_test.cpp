@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <condition_variable>
+#include <future>
 #include <mutex>
 #include <thread>
 
@@ -400,6 +401,41 @@ TEST_F(EdgeTest, ARestingConnectionThatHasEndedCostsNoRequest) {
     EXPECT_TRUE(one.answer().ends_with("\r\n\r\nok"));
   }
   EXPECT_EQ(program.accepted, 4);
+}
+
+TEST_F(EdgeTest, OnlySoManyConnectionsRest) {
+  settings.resting_per_pod = 1;
+  settings.resting = 2;
+  std::promise<void> gate;
+  Program program([opened = gate.get_future().share()](Socket& socket) {
+    for (;;) {
+      const auto head = socket.until("\r\n\r\n");
+      if (head.ends_with("<end>")) return;
+      opened.wait();
+      if (!socket.say("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")) return;
+    }
+  });
+  for (const char* pod : {"p", "q", "r"}) route(pod, 80, program.port);
+  start();
+  std::vector<Socket> held;
+  for (int i = 0; i < 3; ++i) {
+    held.push_back(client());
+    held.back().say(get("/"));
+  }
+  for (int i = 0; i < 1000 && program.accepted < 3; ++i) ::poll(nullptr, 0, 10);
+  gate.set_value();
+  for (auto& one : held) EXPECT_TRUE(one.answer().ends_with("ok"));
+  auto one = client();
+  const auto accepted_after = [&](const char* host) {
+    one.say(get("/", "", host));
+    EXPECT_TRUE(one.answer().ends_with("ok"));
+    return program.accepted.load();
+  };
+  EXPECT_EQ(accepted_after("q-80"), 4) << "one of its own, which rests: of the first pod only one does";
+  EXPECT_EQ(accepted_after("q-80"), 4);
+  EXPECT_EQ(accepted_after("p-80"), 4);
+  EXPECT_EQ(accepted_after("r-80"), 5);
+  EXPECT_EQ(accepted_after("r-80"), 6) << "two rest already";
 }
 
 TEST_F(EdgeTest, ARequestWithABodyNeverRidesOnARestingConnection) {

@@ -195,7 +195,8 @@ void Session::uncount() {
 // ---- to the pod ----
 
 Pool& Session::pool() {
-  if (!loop_.shared) loop_.shared = std::make_shared<Pool>(loop_);
+  if (!loop_.shared)
+    loop_.shared = std::make_shared<Pool>(loop_, site_->settings.resting_per_pod, site_->settings.resting);
   return *static_cast<Pool*>(loop_.shared.get());
 }
 

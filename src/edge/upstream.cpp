@@ -49,6 +49,7 @@ std::shared_ptr<Upstream> Pool::take(const Route* route) {
   if (found == idle_.end() || found->second.empty()) return nullptr;
   auto out = std::move(found->second.back());  // the one that rested least
   found->second.pop_back();
+  --resting_;
   if (found->second.empty()) idle_.erase(found);
   out->pool.reset();
   out->reused = true;
@@ -56,8 +57,10 @@ std::shared_ptr<Upstream> Pool::take(const Route* route) {
 }
 
 void Pool::put(std::shared_ptr<Upstream> upstream) {
+  if (resting_ >= in_all_max_) return upstream->close();
   auto& all = idle_[upstream->route.get()];
-  if (all.size() >= of_route_max) return upstream->close();
+  if (all.size() >= of_route_max_) return upstream->close();
+  ++resting_;
   upstream->user = nullptr;
   upstream->pool = weak_from_this();
   upstream->idle_since = loop_.now();
@@ -73,7 +76,7 @@ void Pool::put(std::shared_ptr<Upstream> upstream) {
 void Pool::drop(Upstream& upstream) {
   const auto found = idle_.find(upstream.route.get());
   if (found == idle_.end()) return;
-  std::erase_if(found->second, [&](const auto& one) { return one.get() == &upstream; });
+  resting_ -= std::erase_if(found->second, [&](const auto& one) { return one.get() == &upstream; });
   if (found->second.empty()) idle_.erase(found);
   upstream.close();
 }
@@ -82,7 +85,7 @@ void Pool::sweep() {
   sweeping_ = false;
   const auto oldest = loop_.now() - rest;
   for (auto it = idle_.begin(); it != idle_.end();) {
-    std::erase_if(it->second, [&](const auto& one) {
+    resting_ -= std::erase_if(it->second, [&](const auto& one) {
       if (one->idle_since > oldest) return false;
       one->close();
       return true;

@@ -60,18 +60,21 @@ class Upstream final : public http::WireOwner, public std::enable_shared_from_th
 // in that moment: ours rest for four at most.
 class Pool : public std::enable_shared_from_this<Pool> {
  public:
-  explicit Pool(http::Loop& loop) : loop_(loop) {}
+  // Over these bounds a connection is closed instead of kept.
+  Pool(http::Loop& loop, std::size_t of_route_max, std::size_t in_all_max)
+      : loop_(loop), of_route_max_(of_route_max), in_all_max_(in_all_max) {}
   ~Pool();
   std::shared_ptr<Upstream> take(const Route* route);  // or null
   void put(std::shared_ptr<Upstream> upstream);
   void drop(Upstream& upstream);  // it ended while it rested
   static constexpr Duration rest = 4s;
-  static constexpr std::size_t of_route_max = 64;
 
  private:
   void sweep();
   http::Loop& loop_;
+  const std::size_t of_route_max_, in_all_max_;
   std::unordered_map<const Route*, std::vector<std::shared_ptr<Upstream>>> idle_;
+  std::size_t resting_ = 0;
   bool sweeping_ = false;
 };
 

@@ -168,7 +168,6 @@ void HostService::hello(const HostId& id, const link::HostFacts& facts) {
   auto host = store_.find(id);
   if (!host || host->state == HostState::retired) return;
   live_[id].network = facts.network;
-  live_[id].http_address = facts.http_address;
   host->os = facts.os;
   host->kernel = facts.kernel;
   host->architecture = facts.architecture;

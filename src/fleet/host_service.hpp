@@ -61,7 +61,6 @@ struct HostLive {
   };
   std::optional<Row> row;
   std::string network;  // as its agent names it (link::HostFacts)
-  std::string http_address;  // where HTTP ports of its pods are bound beside 127.0.0.1
   std::string address;  // that its connection came from
 };
 

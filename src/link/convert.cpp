@@ -369,7 +369,6 @@ void to_wire(const HostFacts& facts, wire::HostFacts& out) {
   out.set_engine_name(utf8(facts.engine_name));
   out.set_engine_version(utf8(facts.engine_version));
   out.set_container_disk_limit(facts.container_disk_limit);
-  out.set_http_address(utf8(facts.http_address));
   out.set_network(utf8(facts.network));
 }
 HostFacts host_facts(const wire::HostFacts& in) {
@@ -395,7 +394,6 @@ HostFacts host_facts(const wire::HostFacts& in) {
   facts.engine_name = in.engine_name();
   facts.engine_version = in.engine_version();
   facts.container_disk_limit = in.container_disk_limit();
-  facts.http_address = in.http_address();
   facts.network = in.network();
   return facts;
 }
@@ -437,6 +435,7 @@ void to_wire(const PodFacts& facts, wire::PodFacts& out) {
     added.set_container_port(port.container_port);
     added.set_host_port(port.host_port);
     added.set_http(port.http);
+    added.set_address(utf8(port.address));
   }
   out.set_pull_bytes_done(facts.pull_bytes_done);
   out.set_pull_bytes_total(facts.pull_bytes_total);
@@ -457,8 +456,10 @@ PodFacts pod_facts(const wire::PodFacts& in) {
   if (in.has_why()) facts.reason = why_from_wire(in.why(), facts.args);
   for (const auto& container : in.containers()) facts.containers.push_back(container_facts(container));
   for (const auto& port : in.ports())
-    facts.ports.push_back(
-        {.container_port = port.container_port(), .host_port = port.host_port(), .http = port.http()});
+    facts.ports.push_back({.container_port = port.container_port(),
+                           .host_port = port.host_port(),
+                           .http = port.http(),
+                           .address = port.address()});
   facts.pull_bytes_done = in.pull_bytes_done();
   facts.pull_bytes_total = in.pull_bytes_total();
   facts.pull_bytes_per_second = in.pull_bytes_per_second();

@@ -168,8 +168,9 @@ class Dice {
       facts.restarts = number<int>();
       return facts;
     });
-    out.ports =
-        list([this] { return PortFacts{.container_port = number<int>(), .host_port = number<int>(), .http = flip()}; });
+    out.ports = list([this] {
+      return PortFacts{.container_port = number<int>(), .host_port = number<int>(), .http = flip(), .address = text()};
+    });
     out.pull_bytes_done = number();
     out.pull_bytes_total = number();
     out.pull_bytes_per_second = number();
@@ -217,7 +218,6 @@ class Dice {
               .uuid = text(), .type_id = text(), .bus = text(), .memory_bytes = number(), .simulated = flip()};
         });
         facts.container_disk_limit = flip();
-        facts.http_address = text();
         facts.network = text();
         return Hello{.facts = facts};
       }

@@ -189,7 +189,6 @@ struct HostFacts {
   std::string driver_version, cuda_version;  // empty without NVIDIA
   std::string engine_name, engine_version;
   bool container_disk_limit = false;
-  std::string http_address;  // where HTTP ports of pods are bound beside 127.0.0.1; empty: nowhere
   std::string network;  // of the agent's process: two that say the same reach each other on 127.0.0.1; empty: not known
   bool operator==(const HostFacts&) const = default;
 };
@@ -213,6 +212,7 @@ BOOST_DESCRIBE_ENUM(PodPhase, accepted, pulling, starting, running, backing_off,
 struct PortFacts {
   int container_port = 0, host_port = 0;
   bool http = false;
+  std::string address;  // of an HTTP port: where it is bound beside 127.0.0.1; empty: nowhere
   bool operator==(const PortFacts&) const = default;
 };
 

@@ -22,7 +22,9 @@ PodSeen seen_in(const link::PodFacts& facts) {
   for (const auto& c : facts.containers)
     seen.containers.push_back({c.name, c.container_id, c.image_digest, c.running, c.started_at, c.finished_at,
                                c.exit_code, c.oom_killed, c.restarts});
-  for (const auto& port : facts.ports) seen.ports.push_back({port.container_port, port.host_port, port.http});
+  for (const auto& port : facts.ports)
+    seen.ports.push_back({port.container_port, port.host_port, port.http,
+                          port.address.empty() ? std::nullopt : std::optional(port.address)});
   seen.healthy = facts.healthy;
   return seen;
 }
@@ -114,11 +116,13 @@ void PodService::tell_ways(const Pod& pod) {
   std::vector<edge::Way> ways;
   if (pod.host && (pod.state == PodState::running || pod.state == PodState::host_lost)) {
     const auto* live = hosts_.live(*pod.host);
-    const auto address = live && config_.straight_address ? config_.straight_address(*live) : std::string();
+    const auto address = [&](const SeenPort& port) {
+      return live && config_.straight_address ? config_.straight_address(*live, port.address.value_or("")) : "";
+    };
     const auto seen = json::decode<PodSeen>(pod.seen, json::UnknownKeys::ignore);
     if (seen)
       for (const auto& port : seen->ports)
-        if (port.http) ways.push_back({port.container_port, port.host_port, address});
+        if (port.http) ways.push_back({port.container_port, port.host_port, address(port)});
   }
   core_.after_commit([this, pod, ways = std::move(ways)] { config_.ways_changed(pod, ways); });
 }

@@ -41,10 +41,11 @@ struct PodConfig {
   std::function<void(const std::function<void()>& pass)> around_placement = [](const auto& pass) { pass(); };
   Duration settle_limit{5 * 60'000};  // after a restore: for how long hosts that say nothing are waited for
   // The proxy: where its ports are, told after each commit that changed it (none: it cannot be reached), the address of
-  // one to be shown, and where a host's mapped HTTP ports can be reached from here (empty: only through its agent).
+  // one to be shown, and where a host's HTTP ports can be reached from here, given where it has opened them (empty:
+  // only through its agent).
   std::function<void(const Pod&, std::vector<edge::Way>)> ways_changed;
   std::function<std::string(const PodId&, int port)> proxy_url;
-  std::function<std::string(const HostLive&)> straight_address;
+  std::function<std::string(const HostLive&, const std::string& opened)> straight_address;
 };
 
 // What of a pod is seen and worth keeping over a restart of the server.
@@ -63,9 +64,10 @@ BOOST_DESCRIBE_STRUCT(SeenContainer, (),
 struct SeenPort {
   int container_port = 0, host_port = 0;
   bool http = false;
+  std::optional<std::string> address;  // of an HTTP port: where its host has opened it
   bool operator==(const SeenPort&) const = default;
 };
-BOOST_DESCRIBE_STRUCT(SeenPort, (), (container_port, host_port, http))
+BOOST_DESCRIBE_STRUCT(SeenPort, (), (container_port, host_port, http, address))
 struct PodSeen {
   std::vector<SeenContainer> containers;
   std::vector<SeenPort> ports;

@@ -469,12 +469,12 @@ class Server {
   }
 
   // On its 127.0.0.1, when that is ours too. Its agent says which network it is in, and the connection it made proves
-  // that it is on this machine: nobody else can make us connect to our own ports. Elsewhere only at the very address its
-  // connection comes from, and only where its operator has opened HTTP ports there.
-  std::string straight_address(const HostLive& host) const {
+  // that it is on this machine: nobody else can make us connect to our own ports. Elsewhere only at the very address
+  // its connection comes from, and only where its operator has opened HTTP ports there.
+  std::string straight_address(const HostLive& host, const std::string& opened) const {
     const bool here = agent::is_own_address(host.address);
     if (here) return !host.network.empty() && host.network == network_ ? "127.0.0.1" : "";
-    return host.http_address == host.address ? host.address : "";
+    return opened == host.address ? opened : "";
   }
 
   // ---- configuration, read again ----
@@ -548,7 +548,7 @@ class Server {
       routes_.set(pod.id, pod.workspace, pod.host.value_or(HostId()), ways);
     };
     out.proxy_url = [this](const PodId& pod, int port) { return proxy_url(pod, port); };
-    out.straight_address = [this](const HostLive& host) { return straight_address(host); };
+    out.straight_address = [this](const HostLive& host, const auto& opened) { return straight_address(host, opened); };
     out.seal = [this](const std::string& plain) { return seal(key_, runtime_.random().bytes(24), plain); };
     const auto seconds = metrics_.histogram("gyre_placement_seconds", "How long one look at the placement queue took.",
                                             {0.0001, 0.001, 0.005, 0.02, 0.1, 0.5, 2});

@@ -162,17 +162,17 @@ def test_a_host_that_opens_its_http_ports_is_reached_straight_and_by_the_tunnel_
         # A firewall that swallows what is sent to the new pod's port.
         swallow = ["OUTPUT", "-p", "tcp", "-d", HOST, "--dport", bound[0]["HostPort"], "-j", "DROP"]
         ip("netns", "exec", gyre.namespace, "iptables", "-I", *swallow)
-        gyre.end("server")  # so that no connection rests
-        gyre.server()
-        eventually(lambda: gyre.host()["online"], what="the agent being back")
-        with web(opened, timeout=60) as one:
-            assert one.get("/head")[0] == 200
-        assert connections("straight") == 0 and connections("tunnel") == 1
+        straight, tunnelled = connections("straight"), connections("tunnel")
+        with web(opened, timeout=60) as one:  # what is no GET never rides on a resting connection
+            assert one.get("/count", "Content-Length: 3", method="POST", body=b"xyz")[::2] == (200, b"3\n")
+        assert connections("straight") == straight + 1, "it was tried"
+        assert connections("tunnel") == tunnelled + 1
         gyre.api.call("DELETE", f"/v1/pods/{opened[0]}")
         gyre.api.gone(opened[0])
     finally:
         gyre.end("agent")
         gyre.agent()
+        eventually(lambda: _ok(served), what="the tunnel being back")
 
 
 def test_large_downloads_and_upgrades_come_through_whole(served):
