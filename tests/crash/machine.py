@@ -1,4 +1,4 @@
-"""What the drill breaks: a Docker daemon of its own, small disks, and the clock."""
+"""What the drill breaks: a Docker daemon of its own, and small disks."""
 
 import contextlib
 import os
@@ -9,8 +9,6 @@ import signal
 import subprocess
 
 from gyre import Docker, eventually, has_ended
-
-FAKETIME = pathlib.Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
 
 
 def free_network():
@@ -106,23 +104,6 @@ class Disk:
 
     def empty(self):
         (self.folder / "filling").unlink()
-
-
-class Clock:
-    """CLOCK_REALTIME of server and agent, which jumps; their timers count on."""
-
-    def __init__(self, folder):
-        self.file = pathlib.Path(folder) / "clock"
-        self.jump(0)
-
-    def settings(self):
-        return {"LD_PRELOAD": str(FAKETIME), "FAKETIME_TIMESTAMP_FILE": str(self.file), "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-                "FAKETIME_CACHE_DURATION": "1"}
-
-    def jump(self, seconds):
-        new = self.file.with_suffix(".new")
-        new.write_text(f"{seconds:+d}\n")
-        new.rename(self.file)
 
 
 def unmount_all(folder):

@@ -11,7 +11,7 @@ import pytest
 
 from clients import PATIENCE, Client
 from gyre import Docker, Gyre, eventually
-from machine import Clock, Daemon, Disk, remove
+from machine import Daemon, Disk, remove
 
 CONTAINERS, KILLS = 200, 30
 CLIENTS, PODS_EACH = 4, 4  # so many live at a time
@@ -22,7 +22,7 @@ class Drill:
         self.folder, self.chance = pathlib.Path(folder), random.Random(seed)
         self.happened = collections.Counter()
         self.clients, self.gyre = [], None
-        self.daemon, self.clock = Daemon(self.folder), Clock(self.folder)
+        self.daemon = Daemon(self.folder)
         self.seed = seed
 
     def start(self):
@@ -30,7 +30,6 @@ class Drill:
         self.server_disk = Disk(self.folder / "server.img", self.folder / "data", 96)
         self.agent_disk = Disk(self.folder / "agent.img", self.folder / "data/agent", 48)
         self.gyre = Gyre(self.folder, engine=self.daemon.socket, simulate=f"NVIDIA A40:{CLIENTS * PODS_EACH}")
-        self.gyre.settings |= self.clock.settings()
         self.gyre.up()
         self.clients = [Client(f"client{n}", self.gyre.said["url"], self.gyre.said["apiKey"], self.daemon.socket,
                                random.Random(f"{self.seed}-{n}"), PODS_EACH) for n in range(CLIENTS)]
@@ -96,10 +95,6 @@ class Drill:
         if dies:
             self.come_back(victim)
 
-    def jump(self):
-        self.clock.jump(self.chance.choice([-7200, -600, -30, 30, 600, 7200]))
-        self.happened["clock jump"] += 1
-
     def disasters(self):
         """Each of them in each round, in another order each time."""
         while True:
@@ -107,7 +102,7 @@ class Drill:
                      lambda: self.kill_and_come_back("dockerd"), lambda: self.kill_and_come_back("agent", "dockerd"),
                      lambda: self.kill_and_come_back("server", "agent", "dockerd"),
                      lambda: self.fill(self.server_disk, "server's disk", "server"),
-                     lambda: self.fill(self.agent_disk, "agent's disk", "agent"), self.jump]
+                     lambda: self.fill(self.agent_disk, "agent's disk", "agent")]
             self.chance.shuffle(round)
             yield from round
 
