@@ -41,6 +41,7 @@
 #include "base/log.hpp"
 #include "base/secrets.hpp"
 #include "engine/docker_wire.hpp"
+#include "engine/leftovers.hpp"
 #include "engine/network_guard.hpp"
 
 namespace gyre::engine {
@@ -63,6 +64,7 @@ constexpr Duration change_limit = 2min;  // creating, starting, removing: an eng
 constexpr Duration pull_silence_limit = 10min;
 constexpr std::uint64_t body_max = 32 << 20;  // of an answer that is kept whole
 constexpr Duration removal_poll = 100ms;
+constexpr Duration leftovers_end_limit = 10s;
 constexpr std::size_t window = 256 * 1024;  // bytes of one stream on their way to the core
 constexpr Duration progress_every = 200ms;
 constexpr Duration version_is_known_for = 10min;
@@ -995,7 +997,36 @@ class DockerEngine final : public Engine {
       Args args{{"network", said}};
       co_return fail(Reason::network_not_found, std::move(args));
     }
-    co_return fail(start_error(said));
+    const auto problem = start_error(said);
+    // A left-over of an earlier start is in the way: without it the caller's next try works.
+    if (problem.reason == Reason::engine_refused) {
+      const auto ended = co_await end_leftovers(id);
+      if (!ended) co_return fail(ended.error());
+    }
+    co_return fail(problem);
+  }
+
+  // Ends what runs of a container that the engine says does not run (leftovers.hpp).
+  Co<Result<void>> end_leftovers(std::string id) {
+    if (find_leftovers(id).empty()) co_return Result<void>();
+    const auto inspected = co_await get("/containers/" + percent_encoded(id) + "/json");
+    if (inspected.status != 404) {
+      if (!inspected.ok()) co_return fail(refused(inspected));
+      const auto container = read_container(inspected.body);
+      if (!container) co_return fail(container.error());
+      if (container->id != id || container->state == ContainerState::running) co_return Result<void>();
+    }
+    const log::Fields about{{"container", id}};
+    log::warn("a container runs that the engine has no record of: it is ended", about);
+    for (Duration waited{0}; waited < leftovers_end_limit; waited += removal_poll) {
+      kill_leftovers(id);
+      Waiter pause(io_, removal_poll);
+      co_await pause.async_wait(use_co);
+      if (find_leftovers(id).empty()) co_return Result<void>();
+    }
+    Reply reply;
+    reply.body = "processes of this container run that the engine has no record of, and they could not be ended";
+    co_return fail(refused(reply));
   }
 
   Co<Result<void>> do_stop(std::string id, Duration grace) {
@@ -1008,6 +1039,9 @@ class DockerEngine final : public Engine {
 
   Co<Result<void>> do_remove(std::string id) {
     const auto path = "/containers/" + percent_encoded(id);
+    // Before the record goes by which the next agent would find them.
+    const auto ended = co_await end_leftovers(id);
+    if (!ended) co_return ended;
     auto reply = co_await erase(path + "?force=true&v=true");
     // Another removal is on its way: gone is when it has ended.
     for (Duration waited{0}; reply.status == 409 && waited < change_limit; waited += removal_poll) {

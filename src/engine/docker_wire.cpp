@@ -650,7 +650,8 @@ Error start_error(std::string_view said) {
   if (has_any(low, {"no space left on device"})) return Error{Reason::host_disk_full, {{"detail", detail}}, ""};
   // What a daemon that was killed halfway through a start left behind: its own trouble, not the container's, and it
   // goes.
-  if (low.find("task") != std::string::npos && low.find("already exists") != std::string::npos)
+  if ((low.find("task") != std::string::npos && low.find("already exists") != std::string::npos) ||
+      low.find("id already in use") != std::string::npos)
     return Error{Reason::engine_refused, {{"detail", detail}}, ""};
   return Error{Reason::container_start_failed, {{"detail", detail}}, ""};
 }

@@ -194,6 +194,8 @@ TEST(DockerWire, WhatAStartSaysBecomesAReason) {
   EXPECT_EQ(start_error("failed to mount: no space left on device").reason, Reason::host_disk_full);
   EXPECT_EQ(start_error("task 3f2a9c: already exists: unknown").reason, Reason::engine_refused)
       << "a daemon that was killed halfway left it; the agent tries again";
+  EXPECT_EQ(start_error("id already in use").reason, Reason::engine_refused)
+      << "containerd still has what an earlier start left; crash drill, seed 11";
   EXPECT_EQ(start_error("whatever").reason, Reason::container_start_failed);
 }
 
