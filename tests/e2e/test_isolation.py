@@ -3,6 +3,7 @@
 Each is a claim about security, shown against real processes and containers.
 """
 
+import json
 import os
 import pathlib
 import re
@@ -17,7 +18,9 @@ import requests
 
 from gyre import Api, eventually, image, stranger_key
 
-READS_WITHOUT_ACCESS = {"/v1/me"}  # PATCH: one's own account, with a session only; refused with a code of its own
+# PATCH of one's own account, with a session only, refused with a code of its own; GraphQL, where each mutation asks for
+# the right by itself (test_a_key_that_reads_changes_nothing_over_graphql).
+READS_WITHOUT_ACCESS = {"/v1/me", "/graphql"}
 
 
 # ---- every route, every kind of key ----
@@ -66,6 +69,29 @@ def expected(access, who, path, method):
     if who == "stranger" and "{" in path:
         return 404
     return "in"
+
+
+def test_a_key_that_reads_changes_nothing_over_graphql(gyre, keys):
+    def ask(who, document):
+        return requests.post(gyre.said["url"] + "/graphql", json={"query": document}, timeout=30,
+                             headers={"Authorization": f"Bearer {keys[who]}"})
+    names = [field["name"] for field in ask("reader", "{ __schema { mutationType { fields { name } } } }").json()["data"]
+             ["__schema"]["mutationType"]["fields"]]
+    assert len(names) >= 15 and {"podTerminate", "saveTemplate", "secretCreate"} <= set(names)
+    arguments = {"deleteTemplate": 'templateName: "x"', "deleteEndpoint": 'id: "x"', "secretDelete": 'id: "x"',
+                 "deleteRegistryAuth": 'registryAuthId: "x"', "saveTemplate":
+                 'input: {name: "x", imageName: "x", containerDiskInGb: 1, volumeInGb: 0, env: []}',
+                 "saveRegistryAuth": 'input: {name: "x", username: "u", password: "p"}',
+                 "secretCreate": 'input: {name: "x", value: "v"}', "updateUserSettings": 'input: {pubKey: ""}',
+                 "updateEndpointTemplate": 'input: {templateId: "x", endpointId: "x"}', "saveEndpoint": 'input: {name: "x"}',
+                 "podFindAndDeployOnDemand": 'input: {imageName: "x"}', "deployCpuPod": 'input: {imageName: "x"}'}
+    for name in names:
+        call = f"{name}({arguments.get(name, 'input: {podId: %s}' % json.dumps('x'))})"
+        nothing = name in ("podTerminate", "deleteTemplate", "deleteEndpoint", "deleteRegistryAuth", "secretDelete")
+        answer = ask("reader", f"mutation {{ {call} {'' if nothing else '{ id }'} }}")
+        assert answer.status_code == 200, answer.text
+        assert [error["extensions"]["code"] for error in answer.json()["errors"]] == ["access_denied"], (name, answer.text)
+    assert ask("wrong", "{ myself { id } }").status_code == 401 and ask("disabled", "{ myself { id } }").status_code == 401
 
 
 def test_every_route_lets_in_exactly_whom_it_says(gyre, keys):
