@@ -1,7 +1,10 @@
 import pathlib
 import sys
 
+import pytest
+
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
+pytest.register_assert_rewrite("fixtures", "gyre")
 
 
 def pytest_addoption(parser):

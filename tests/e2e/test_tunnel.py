@@ -115,9 +115,11 @@ def web(served, **more):
     return Web(served[1], server=SERVER, **more)
 
 
-def metric(gyre, name):
-    text = gyre.api.call("GET", "/metrics").text
-    return sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if re.match(re.escape(name) + r"[ {]", line))
+def connections(gyre, how):
+    """How many the proxy has opened to pods: straight, or through a tunnel."""
+    name = f'gyre_proxy_connections_total{{how="{how}"}} '
+    lines = gyre.api.call("GET", "/metrics").text.splitlines()
+    return sum(float(line[len(name):]) for line in lines if line.startswith(name))
 
 
 def test_the_server_has_no_way_to_the_hosts_ports(gyre, served, docker):
@@ -139,12 +141,11 @@ def test_requests_go_through_the_agent(gyre, served):
             assert status == 200 and b"X-Forwarded-For: " + HOST.encode() in body
         status, _, body = one.get("/count", f"Content-Length: {1 << 20}", method="POST", body=b"x" * (1 << 20))
         assert status == 200 and body == b"%d\n" % (1 << 20)
-    assert metric(gyre, 'gyre_proxy_connections_total{how="straight"}') == 0
-    assert metric(gyre, 'gyre_proxy_connections_total{how="tunnel"}') >= 1
+    assert connections(gyre, "straight") == 0
+    assert connections(gyre, "tunnel") >= 1
 
 
 def test_a_host_that_opens_its_http_ports_is_reached_straight_and_by_the_tunnel_when_that_fails(gyre, served, docker):
-    connections = lambda how: metric(gyre, f'gyre_proxy_connections_total{{how="{how}"}}')  # noqa: E731
     gyre.end("agent")
     gyre.agent("--http-address", HOST)
     try:
@@ -152,21 +153,21 @@ def test_a_host_that_opens_its_http_ports_is_reached_straight_and_by_the_tunnel_
         container = docker.containers(f"gyre.pod={opened[0]}")[0]["Id"]
         bound = docker.inspect(container)["NetworkSettings"]["Ports"]["8888/tcp"]
         assert {one["HostIp"] for one in bound} == {"127.0.0.1", HOST}
-        tunnelled = connections("tunnel")
+        tunnelled = connections(gyre, "tunnel")
         with web(opened) as one:
             assert one.get("/head")[0] == 200
-        assert connections("straight") == 1 and connections("tunnel") == tunnelled
+        assert connections(gyre, "straight") == 1 and connections(gyre, "tunnel") == tunnelled
         # A pod from before is bound on 127.0.0.1 alone.
         with web(served) as one:
             assert one.get("/head")[0] == 200
         # A firewall that swallows what is sent to the new pod's port.
         swallow = ["OUTPUT", "-p", "tcp", "-d", HOST, "--dport", bound[0]["HostPort"], "-j", "DROP"]
         ip("netns", "exec", gyre.namespace, "iptables", "-I", *swallow)
-        straight, tunnelled = connections("straight"), connections("tunnel")
+        straight, tunnelled = connections(gyre, "straight"), connections(gyre, "tunnel")
         with web(opened, timeout=60) as one:  # what is no GET never rides on a resting connection
             assert one.get("/count", "Content-Length: 3", method="POST", body=b"xyz")[::2] == (200, b"3\n")
-        assert connections("straight") == straight + 1, "it was tried"
-        assert connections("tunnel") == tunnelled + 1
+        assert connections(gyre, "straight") == straight + 1, "it was tried"
+        assert connections(gyre, "tunnel") == tunnelled + 1
         gyre.api.call("DELETE", f"/v1/pods/{opened[0]}")
         gyre.api.gone(opened[0])
     finally:
@@ -266,9 +267,8 @@ def browser(tmp_path_factory):
 
 
 def test_jupyter_in_a_browser_goes_through_the_tunnel_too(gyre, browser):
-    before = metric(gyre, 'gyre_proxy_connections_total{how="tunnel"}')
+    straight, tunnelled = connections(gyre, "straight"), connections(gyre, "tunnel")
     notebook = Notebook(gyre.api, browser)
     notebook.works()
-    assert metric(gyre, 'gyre_proxy_connections_total{how="straight"}') == 0
-    assert metric(gyre, 'gyre_proxy_connections_total{how="tunnel"}') > before
+    assert connections(gyre, "straight") == straight and connections(gyre, "tunnel") > tunnelled
     gyre.api.call("DELETE", f"/v1/pods/{notebook.pod}")

@@ -189,12 +189,12 @@ if wanted sftp; then
 fi
 
 script_layer fill <<'END'
-# Writes $MB megabytes to $FILE in pieces that have reached the disk, until one is refused, then stays: a file system
-# that counts what was written only afterwards (btrfs) refuses late what was written at once.
+# Writes $MB megabytes to $FILE until a piece is refused, then stays. After each piece the file system closes its
+# books: btrfs counts what a subvolume holds when it commits, so that what comes between two commits can be let through.
 mb=${MB:-64} written=0
 while [ "$written" -lt "$mb" ]; do
   piece=$((mb - written < 32 ? mb - written : 32))
-  said=$(dd if=/dev/zero bs=1048576 count="$piece" conv=fsync 2>&1 >>"${FILE:-/fill}") || break
+  said=$(dd if=/dev/zero bs=1048576 count="$piece" conv=fsync 2>&1 >>"${FILE:-/fill}" && sync -f "${FILE:-/fill}" 2>&1) || break
   written=$((written + piece))
 done
 if [ "$written" -eq "$mb" ]; then echo "wrote $mb MB"; else echo "could not write $mb MB: $said"; fi
