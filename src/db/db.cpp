@@ -72,11 +72,14 @@ void Connection::commit() {
   else
     control("RELEASE SAVEPOINT " + savepoint(depth_ - 1));
   --depth_;
+  if (depth_ == 0) undo_.clear();
+  for (auto undo = undo_.rbegin(); undo != undo_.rend() && undo->depth > depth_; ++undo) undo->depth = depth_;
 }
 
 // Counts down even when the database does not answer: the transaction is gone either way.
 void Connection::rollback() {
   const int level = --depth_;
+  undone();
   if (!in_transaction())
     return;  // the database ended it by itself (disk full, connection lost): nothing is left to undo
   if (level == 0) {
@@ -84,6 +87,17 @@ void Connection::rollback() {
   } else {
     control("ROLLBACK TO SAVEPOINT " + savepoint(level));
     control("RELEASE SAVEPOINT " + savepoint(level));
+  }
+}
+
+void Connection::if_undone(std::function<void()> mend) {
+  if (depth_ > 0) undo_.push_back({depth_, std::move(mend)});
+}
+
+void Connection::undone() {
+  while (!undo_.empty() && undo_.back().depth > depth_) {
+    undo_.back().mend();
+    undo_.pop_back();
   }
 }
 

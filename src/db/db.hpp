@@ -7,6 +7,7 @@
 #include <boost/describe.hpp>
 #include <boost/mp11.hpp>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -150,6 +151,9 @@ class Connection {
   void commit();
   void rollback();
   int depth() const { return depth_; }
+  // Calls `mend` if what the open transaction has done so far is undone, be it one level alone: for who keeps in memory
+  // what rows say. Never called once the outermost has committed, nor when no transaction is open; must not throw.
+  void if_undone(std::function<void()> mend);
 
   // Two statements that every outermost transaction begins with, in one round trip. `lock` is a LOCK TABLE, which
   // SQLite leaves out, as its BEGIN IMMEDIATE is one; `check` gives one row with one comparison. Unless that is true,
@@ -172,7 +176,14 @@ class Connection {
   // Begins the outermost transaction and looks at the fence; when it throws, no transaction is open.
   virtual void begin_fenced(const Fence& fence);
 
+  struct Undo {
+    int depth = 0;  // of the level that it belongs to, 1 for the outermost
+    std::function<void()> mend;
+  };
+  void undone();  // the levels above `depth_` are
+
   int depth_ = 0;
+  std::vector<Undo> undo_;  // depths do not fall
   std::optional<Fence> fence_;
 };
 

@@ -234,6 +234,35 @@ TEST_P(DbContract, AnInnerTransactionFailsAlone) {
   EXPECT_EQ(db_->all<std::string>("SELECT id FROM things ORDER BY id"), (std::vector<std::string>{"after", "outer"}));
 }
 
+TEST_P(DbContract, WhoKeepsWhatRowsSayHearsWhenItIsUndone) {
+  std::string undone;
+  const auto tell = [&](char name) { db_->if_undone([&undone, name] { undone += name; }); };
+  tell('-');  // outside: nothing will be undone
+  db_->begin();
+  tell('a');
+  db_->begin();
+  tell('b');
+  db_->begin();
+  tell('c');
+  db_->commit();  // into the level of b
+  db_->rollback();
+  EXPECT_EQ(undone, "cb");
+  db_->begin();
+  tell('d');
+  db_->commit();
+  db_->rollback();
+  EXPECT_EQ(undone, "cbda");
+  db_->begin();
+  tell('e');
+  db_->begin();
+  tell('f');
+  db_->commit();
+  db_->commit();
+  db_->begin();
+  db_->rollback();
+  EXPECT_EQ(undone, "cbda") << "what was committed stays";
+}
+
 TEST_P(DbContract, AUniqueViolationInsideASavepointLeavesTheTransactionUsable) {
   insert("taken");
   const auto result = transact(*db_, [&]() -> Outcome {

@@ -10,7 +10,13 @@
 
 namespace gyre {
 
+void HostStore::changes() {
+  ++revision_;
+  db_.if_undone([this] { ++revision_; });
+}
+
 void HostStore::insert(const Host& h) {
+  changes();
   db_.exec("INSERT INTO hosts (" HOST_COLUMNS
            ") VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,$20,$21,$22,$23,$24,$25,$26)",
            h.id, h.workspace, h.name, h.state, h.online, h.fingerprint, h.previous_fingerprint, h.os, h.kernel,
@@ -20,6 +26,7 @@ void HostStore::insert(const Host& h) {
 }
 
 void HostStore::update(Host& h) {
+  changes();
   const auto changed = db_.exec(
       "UPDATE hosts SET name=$1, state=$2, online=$3, fingerprint=$4, os=$5, kernel=$6, architecture=$7, "
       "agent_version=$8, "
@@ -68,6 +75,7 @@ std::vector<HostGpu> HostStore::all_gpus() const {
 }
 
 void HostStore::save_gpu(const HostGpu& g) {
+  changes();
   db_.exec("INSERT INTO host_gpus (" GPU_COLUMNS
            ") VALUES ($1,$2,$3,$4,$5,$6,$7,1,NULL) ON CONFLICT (host, uuid) DO UPDATE SET position=excluded.position, "
            "type_id=excluded.type_id, bus=excluded.bus, memory_bytes=excluded.memory_bytes, "
@@ -77,11 +85,13 @@ void HostStore::save_gpu(const HostGpu& g) {
 
 // One that nobody holds is forgotten; one that a pod holds stays as absent, so that it is not given out and is shown.
 void HostStore::gpu_absent(const HostId& host, const std::string& uuid) {
+  changes();
   db_.exec("DELETE FROM host_gpus WHERE host=$1 AND uuid=$2 AND pod IS NULL", host, uuid);
   db_.exec("UPDATE host_gpus SET present=0 WHERE host=$1 AND uuid=$2", host, uuid);
 }
 
 bool HostStore::hold_gpus(const HostId& host, const std::vector<std::string>& uuids, const PodId& pod) {
+  changes();
   std::int64_t held = 0;
   for (const auto& uuid : uuids)
     held += db_.exec("UPDATE host_gpus SET pod=$1 WHERE host=$2 AND uuid=$3 AND pod IS NULL AND present=1", pod, host,
@@ -92,6 +102,7 @@ bool HostStore::hold_gpus(const HostId& host, const std::vector<std::string>& uu
 }
 
 void HostStore::take_gpus(const HostId& host, const std::vector<std::string>& uuids, const PodId& pod) {
+  changes();
   for (const auto& uuid : uuids) db_.exec("UPDATE host_gpus SET pod=$1 WHERE host=$2 AND uuid=$3", pod, host, uuid);
 }
 
@@ -99,13 +110,17 @@ bool HostStore::use_restored_host(const HostId& host, Time now) {
   return db_.exec("DELETE FROM restored_hosts WHERE host=$1 AND until_at>$2", host, now) == 1;
 }
 
-void HostStore::release_gpus(const PodId& pod) { db_.exec("UPDATE host_gpus SET pod=NULL WHERE pod=$1", pod); }
+void HostStore::release_gpus(const PodId& pod) {
+  changes();
+  db_.exec("UPDATE host_gpus SET pod=NULL WHERE pod=$1", pod);
+}
 
 std::vector<std::string> HostStore::gpus_of(const PodId& pod) const {
   return db_.all<std::string>("SELECT uuid FROM host_gpus WHERE pod=$1 ORDER BY position, uuid", pod);
 }
 
 void HostStore::allocate(const Allocation& a) {
+  changes();
   db_.exec(
       "INSERT INTO allocations (pod, host, vcpus, memory_bytes, disk_bytes) VALUES ($1,$2,$3,$4,$5) ON CONFLICT (pod) "
       "DO UPDATE SET host=excluded.host, vcpus=excluded.vcpus, memory_bytes=excluded.memory_bytes, "
@@ -114,11 +129,13 @@ void HostStore::allocate(const Allocation& a) {
 }
 
 void HostStore::release_shares(const PodId& pod) {
+  changes();
   db_.exec("UPDATE allocations SET vcpus=0, memory_bytes=0 WHERE pod=$1", pod);
   release_gpus(pod);
 }
 
 void HostStore::release(const PodId& pod) {
+  changes();
   db_.exec("DELETE FROM allocations WHERE pod=$1", pod);
   release_gpus(pod);
 }

@@ -22,6 +22,11 @@ BOOST_DESCRIBE_STRUCT(JoinToken, (), (digest, workspace, name, created_by, creat
 class HostStore {
  public:
   explicit HostStore(db::Connection& db) : db_(db) {}
+  HostStore(const HostStore&) = delete;
+
+  // Another number whenever hosts, GPUs or allocations may be others than before: what was read then need not be read
+  // again while it is the same. Counts the writes of this object alone; `seen` is none that anybody decides by.
+  std::uint64_t revision() const { return revision_; }
 
   void insert(const Host& host);
   void update(Host& host);  // throws on a stale version
@@ -59,7 +64,10 @@ class HostStore {
   void delete_old_tokens(Time before);
 
  private:
+  void changes();
+
   db::Connection& db_;
+  std::uint64_t revision_ = 0;
 };
 
 }  // namespace gyre

@@ -93,6 +93,8 @@ void PodService::save(Pod& pod) {
   settled_.pod_changes(pod.id, pod.host);
   ++acts_;
   store_.update(pod);
+  line_up(pod);
+  if (pod.state == PodState::deleted) pods_in_workspace_.erase(pod.workspace);
 }
 
 Result<> PodService::move(Pod& pod, PodEvent event, Because because) {
@@ -290,38 +292,63 @@ void PodService::capacity_changed() {
   });
 }
 
+scheduler::WaitingLine& PodService::queue() const {
+  if (!line_read_) {
+    line_.clear();
+    line_hosts_.reset();
+    for (const auto& pod : store_.queue()) line_.put(pod.queue_order.value_or(0), request_of(pod));
+    line_read_ = true;
+  }
+  return line_;
+}
+
+scheduler::WaitingLine& PodService::line() const {
+  queue();
+  if (line_hosts_ != hosts_.store().revision()) {
+    line_.against(snapshot());
+    line_hosts_ = hosts_.store().revision();
+  }
+  return line_;
+}
+
+void PodService::line_up(const Pod& pod) {
+  if (!line_read_) return;
+  const bool other =
+      pod.state == PodState::queued ? line_.put(pod.queue_order.value_or(0), request_of(pod)) : line_.leave(pod.id);
+  if (other) core_.db().if_undone([this] { line_read_ = false; });
+}
+
+int PodService::pods_of(const WorkspaceId& workspace) const {
+  const auto known = pods_in_workspace_.find(workspace);
+  if (known != pods_in_workspace_.end()) return known->second;
+  return pods_in_workspace_[workspace] = store_.count(workspace);
+}
+
 void PodService::place_pending() {
   if (settling_) return;  // what is queued here may run somewhere
-  auto queue = store_.queue();
-  if (queue.empty()) return;
-  std::vector<scheduler::Request> requests;
-  for (const auto& pod : queue) {
-    requests.push_back(request_of(pod));
-  }
+  if (queue().empty()) return;
   config_.around_placement([&] {
-    const auto verdicts = scheduler::place_queue(requests, snapshot());
-    for (std::size_t i = 0; i < queue.size(); ++i) {
-      if (!verdicts[i].placement) continue;
-      if (const auto missing = missing_secret(queue[i].workspace, wish_from_text(queue[i].wish))) {
+    const auto placed = line().placed();  // a copy: the line is another after each of them
+    for (const auto& [id, placement] : placed) {
+      auto pod = store_.find(id);
+      CHECK(pod && pod->state == PodState::queued);
+      if (const auto missing = missing_secret(pod->workspace, wish_from_text(pod->wish))) {
         const auto moved =
-            move(queue[i], PodEvent::stop,
+            move(*pod, PodEvent::stop,
                  {Reason::secret_missing, {{"variable", missing->variable}, {"secret", missing->secret}}, {}});
         CHECK(moved);
         capacity_changed();  // for who waited behind it
         continue;
       }
-      place(queue[i], *verdicts[i].placement);
+      place(*pod, placement);
     }
   });
 }
 
 std::map<std::string, int> PodService::queue_lengths() const {
-  const auto hosts = snapshot();
-  std::map<std::string, int> out;
-  for (const auto& host : hosts)
-    for (const auto& gpu : host.gpus) out.try_emplace(gpu.type_id, 0);
-  for (const auto& pod : store_.queue())
-    for (const auto& pool : scheduler::pools_of(request_of(pod), hosts)) ++out[pool];
+  auto out = line().lengths();
+  for (const auto& gpu : hosts_.store().all_gpus())
+    if (gpu.present) out.try_emplace(gpu.type_id, 0);
   out.try_emplace("CPU", 0);
   return out;
 }
@@ -400,7 +427,7 @@ Result<Pod> PodService::create(const Caller& caller, const CreatePod& input) {
   std::optional<MachineType> machine;
   if (input.machineType && !input.machineType->empty()) machine = TRY(quotas_.machine_type(*input.machineType));
   auto wish = TRY(wish_of(caller, input, machine, config_.seal));
-  const int count = store_.count(caller.workspace);
+  const int count = pods_of(caller.workspace);
   if (count >= config_.pods_max_per_workspace)
     return fail(Reason::too_many_pods,
                 {{"count", std::to_string(count)}, {"limit", std::to_string(config_.pods_max_per_workspace)}});
@@ -420,8 +447,10 @@ Result<Pod> PodService::create(const Caller& caller, const CreatePod& input) {
     pod.created_at = pod.state_changed_at = core_.now();
     pod.key_sealed = config_.seal(config_.make_key(pod.workspace, pod.account, pod.id));
     store_.insert(pod);
+    ++pods_in_workspace_[pod.workspace];
+    core_.db().if_undone([this, workspace = pod.workspace] { pods_in_workspace_.erase(workspace); });
     store_.set_uses(pod.id, wish.template_id, wish.registry_auth_id);
-    pod.queue_order = store_.next_queue_order();
+    pod.queue_order = queue().last_order() + 1;
     TRY(move(pod, PodEvent::deploy, {Reason::waiting_for_placement, {}, {}}));
     capacity_changed();
     return pod;
@@ -436,12 +465,7 @@ Result<PodService::DryRun> PodService::dry_run(const Caller& caller, const Creat
   out.wish = TRY(wish_of(caller, input, machine, unsealed));
   if (machine) TRY(quotas_.admit(caller.workspace, *machine));
   // As the last in the queue: what an earlier pod waits for is not free.
-  std::vector<scheduler::Request> requests;
-  for (const auto& pod : store_.queue()) {
-    requests.push_back(request_of(pod));
-  }
-  requests.push_back(request_for(PodId("dry-run"), out.wish, false, std::nullopt));
-  out.verdict = scheduler::place_queue(requests, snapshot()).back();
+  out.verdict = line().at_end(request_for(PodId("dry-run"), out.wish, false, std::nullopt));
   if (out.verdict.placement)
     for (const auto& gpu : hosts_.store().gpus(out.verdict.placement->host))
       if (std::find(out.verdict.placement->gpus.begin(), out.verdict.placement->gpus.end(), gpu.uuid) !=
@@ -479,24 +503,7 @@ PodDetail PodService::detail(Pod pod, Waiting waits) const {
   if (config_.sources.gpu_offer && !type.empty())
     out.offer = config_.sources.gpu_offer(type, out.wish.cloud_type, pod.created_at);
   if (pod.state == PodState::queued && waits == Waiting::included) {
-    const auto hosts = snapshot();
-    std::vector<scheduler::Request> requests;
-    PodDetail::Waiting waiting;
-    const auto queue = store_.queue();
-    for (const auto& other : queue) {
-      requests.push_back(request_of(other));
-      if (other.id == pod.id) break;
-    }
-    const auto mine_pools = scheduler::pools_of(requests.back(), hosts);
-    for (const auto& request : requests)
-      for (const auto& pool : scheduler::pools_of(request, hosts))
-        if (std::find(mine_pools.begin(), mine_pools.end(), pool) != mine_pools.end()) {
-          ++waiting.position;
-          break;
-        }
-    waiting.position = std::max(waiting.position, 1);
-    waiting.verdict = scheduler::place_queue(requests, hosts).back();
-    out.waiting = std::move(waiting);
+    out.waiting = line().standing(pod.id);
   }
   out.pod = std::move(pod);
   return out;
@@ -569,7 +576,7 @@ Result<Pod> PodService::start(const Caller& caller, const PodId& id, bool zero_g
     if (next_state(pod.state, PodEvent::deploy)) TRY(check_secrets(pod));
     pod.zero_gpu = zero_gpu && wish.gpu_count > 0;
     if (!bound(pod, wish)) {
-      pod.queue_order = store_.next_queue_order();
+      pod.queue_order = queue().last_order() + 1;
       TRY(move(pod, PodEvent::deploy, {Reason::started_by_user, {}, {}}));
       capacity_changed();
       return pod;

@@ -21,7 +21,7 @@
 #include "pods/pod_wish.hpp"
 #include "pods/settled_reports.hpp"
 #include "quotas/quota_service.hpp"
-#include "scheduler/placement.hpp"
+#include "scheduler/waiting_line.hpp"
 
 namespace gyre {
 
@@ -85,12 +85,8 @@ struct PodDetail {
   std::optional<Host> host;
   std::vector<HostGpu> gpus;  // those it holds
   std::optional<Allocation> allocation;
-  struct Waiting {
-    int position = 0;  // 1: next in its pool
-    scheduler::Verdict verdict;
-  };
-  std::optional<Waiting> waiting;                 // while queued
-  std::map<std::string, std::string> proxy_urls;  // of its HTTP ports
+  std::optional<scheduler::WaitingLine::Standing> waiting;  // while queued
+  std::map<std::string, std::string> proxy_urls;            // of its HTTP ports
   std::optional<GpuOffer> offer;  // of the GPUs it has, else of the type that it asked for first, when it was made
 };
 
@@ -111,7 +107,7 @@ class PodService final : public HostListener {
   std::optional<Pod> find(const PodId& id) const { return store_.find(id); }  // of any workspace; not for callers
   std::vector<Pod> list(const Caller& caller, Time before, const std::string& before_id,
                         int limit) const;     // newest first
-  enum class Waiting { included, left_out };  // of what it waits for; costs a look at the whole queue
+  enum class Waiting { included, left_out };  // of what it waits for, and behind how many
   PodDetail detail(Pod pod, Waiting waiting = Waiting::included) const;
   const PodStore& store() const { return store_; }
 
@@ -147,6 +143,10 @@ class PodService final : public HostListener {
 
  private:
   std::vector<scheduler::Host> snapshot(const std::optional<PodId>& without = {}) const;
+  scheduler::WaitingLine& queue() const;  // as the table of pods has it
+  scheduler::WaitingLine& line() const;   // the same, against the hosts as their tables have them
+  void line_up(const Pod& pod);           // in or out, as its row says now
+  int pods_of(const WorkspaceId& workspace) const;
   Result<> move(Pod& pod, PodEvent event, Because because);  // apply, save, tell
   void place(Pod& pod, const scheduler::Placement& placement);
   void place_pending();
@@ -198,6 +198,12 @@ class PodService final : public HostListener {
     Duration progress_at{};  // uptime when something last moved
   };
   std::map<PodId, Live> live_;  // hints for people and time-outs; no decision about rows rests on it alone
+  // What the tables say, kept: read when first wanted, then followed write by write, and read anew after a write was
+  // undone. Nobody else writes these tables while this server leads.
+  mutable scheduler::WaitingLine line_;
+  mutable bool line_read_ = false;
+  mutable std::optional<std::uint64_t> line_hosts_;       // the revision of the hosts it stands against
+  mutable std::map<WorkspaceId, int> pods_in_workspace_;  // all but those deleted
   SettledReports settled_;
   std::uint64_t acts_ = 0;  // rows written and messages sent so far; the same before and after: nothing was to do
   bool placement_posted_ = false;

@@ -85,10 +85,6 @@ void PodStore::mark_restored(Time restored_at, Time backup_made_at, Time certifi
            certificates_until);
 }
 
-std::int64_t PodStore::next_queue_order() const {
-  return db_.value<std::int64_t>("SELECT COALESCE(MAX(queue_order), 0) + 1 FROM pods WHERE state='queued'");
-}
-
 void PodStore::set_uses(const PodId& pod, const std::string& template_id, const std::string& registry_auth_id) {
   db_.exec("DELETE FROM pod_uses WHERE pod=$1", pod);
   const auto add = [&](const char* kind, const std::string& thing) {

@@ -23,7 +23,6 @@ class PodStore {
   int machine_type_uses(const WorkspaceId& workspace, const MachineTypeId& type) const;
   int machine_type_uses(const MachineTypeId& type) const;
   int count_in(PodState state) const;
-  std::int64_t next_queue_order() const;
 
   struct Restore {
     Time restored_at{};

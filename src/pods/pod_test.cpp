@@ -143,9 +143,10 @@ TEST_P(StoreTest, ListsAreOfOneWorkspaceNewestFirstWithoutWhatIsDeleted) {
 }
 
 TEST_P(StoreTest, TheQueueIsInTheOrderOfItsPlaces) {
+  std::int64_t place = 0;
   for (const char* id : {"p2", "p1", "p3"}) {
     auto waiting = pod(id);
-    waiting.queue_order = PodStore(*db).next_queue_order();
+    waiting.queue_order = ++place;
     waiting.state = PodState::queued;
     PodStore(*db).update(waiting);
   }

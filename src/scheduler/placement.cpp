@@ -177,7 +177,9 @@ Examined examine(const Request& request, const Host& host, const std::set<std::s
   return *nearest;
 }
 
-Verdict fit_with(const Request& request, const std::vector<Host>& hosts, const std::set<std::string>& blocked) {
+}  // namespace
+
+Verdict fit(const Request& request, const std::vector<Host>& hosts, const std::set<std::string>& blocked) {
   Verdict verdict;
   std::optional<Candidate> best;
   for (const auto& host : hosts) {
@@ -196,7 +198,7 @@ Verdict fit_with(const Request& request, const std::vector<Host>& hosts, const s
   return verdict;
 }
 
-void take(std::vector<Host>& hosts, const Placement& placement) {
+void take(std::vector<Host>& hosts, const Request& request, const Placement& placement) {
   const auto host = std::find_if(hosts.begin(), hosts.end(), [&](const auto& h) { return h.id == placement.host; });
   CHECK(host != hosts.end());
   for (auto& gpu : host->gpus)
@@ -206,7 +208,10 @@ void take(std::vector<Host>& hosts, const Placement& placement) {
     }
   host->vcpus_free -= placement.vcpus;
   host->memory_free -= placement.memory_bytes;
+  host->disk_free -= request.disk_bytes;
 }
+
+namespace {
 
 std::vector<int> numbers(const std::string& version) {
   std::vector<int> out;
@@ -238,15 +243,13 @@ std::vector<std::string> pools_of(const Request& request, const std::vector<Host
   return {types.begin(), types.end()};
 }
 
-Verdict fit(const Request& request, const std::vector<Host>& hosts) { return fit_with(request, hosts, {}); }
-
 std::vector<Verdict> place_queue(const std::vector<Request>& queue, std::vector<Host> hosts) {
   std::vector<Verdict> out;
   std::set<std::string> blocked;
   for (const auto& request : queue) {
-    auto verdict = fit_with(request, hosts, blocked);
+    auto verdict = fit(request, hosts, blocked);
     if (verdict.placement)
-      take(hosts, *verdict.placement);
+      take(hosts, request, *verdict.placement);
     else if (verdict.possible && !request.bound_to)
       // Only a pod that will run one day holds its place; one that no host could ever take must not stop the others.
       for (auto& pool : pools_of(request, hosts)) blocked.insert(std::move(pool));

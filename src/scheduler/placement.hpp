@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -72,9 +73,14 @@ struct Verdict {
 
 // The best place for one pod. Best fit: the host where the fewest GPUs of the type stay free, then the smallest GPUs
 // that satisfy, then the fewest free vCPUs, then the id, so that large gaps stay whole and the answer is repeatable.
-Verdict fit(const Request& request, const std::vector<Host>& hosts);
+// `blocked`: the pools in which an earlier pod waits.
+Verdict fit(const Request& request, const std::vector<Host>& hosts, const std::set<std::string>& blocked = {});
+
+// What a placement leaves of the hosts.
+void take(std::vector<Host>& hosts, const Request& request, const Placement& placement);
 
 // The queue, oldest first, against one snapshot; each placement takes from what the next one sees. Verdicts in order.
+// The rule in its plainest form; waiting_line.hpp gives the same answers about a queue that is kept.
 std::vector<Verdict> place_queue(const std::vector<Request>& queue, std::vector<Host> hosts);
 
 // Pools a request waits in: the GPU types it would take among those that exist, or "CPU".

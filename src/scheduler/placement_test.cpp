@@ -2,33 +2,12 @@
 
 #include <gtest/gtest.h>
 
-#include <random>
 #include <set>
+
+#include "scheduler/test_worlds.hpp"
 
 namespace gyre::scheduler {
 namespace {
-
-constexpr std::int64_t gb = 1'000'000'000;
-
-Host host(std::string id, std::string type, int gpus, int used = 0) {
-  Host out;
-  out.id = HostId(id);
-  out.name = id;
-  out.vcpus = out.vcpus_free = 32;
-  out.memory_bytes = out.memory_free = 128 * gb;
-  out.disk_free = 1000 * gb;
-  out.cuda_version = "12.4";
-  for (int i = 0; i < gpus; ++i) out.gpus.push_back({id + "-" + std::to_string(i), type, 48 * gb, i >= used});
-  return out;
-}
-
-Request wants(std::string pod, int count, std::vector<std::string> types = {"NVIDIA A40"}) {
-  Request out;
-  out.pod = PodId(pod);
-  out.gpu_count = count;
-  out.gpu_types = std::move(types);
-  return out;
-}
 
 Reason only_reason(const Verdict& verdict) {
   EXPECT_EQ(verdict.refusals.size(), 1u);
@@ -133,32 +112,27 @@ TEST(Queue, APodThatNoHostCouldEverTakeStopsNobody) {
   EXPECT_TRUE(verdicts[1].placement);
 }
 
+TEST(Queue, WhatAnEarlierPodGetsOfADiskIsNotGivenAgain) {
+  auto first = wants("first", 1), second = wants("second", 1);
+  first.disk_bytes = second.disk_bytes = 600 * gb;
+  const auto verdicts = place_queue({first, second}, {host("h", "NVIDIA A40", 4)});
+  EXPECT_TRUE(verdicts[0].placement);
+  ASSERT_FALSE(verdicts[1].placement);
+  EXPECT_EQ(verdicts[1].refusals.at(0).reason, Reason::disk_too_little);
+}
+
 // Random worlds: what the queue hands out is checked against the plain rules.
 TEST(QueueProperty, NothingIsGivenTwiceAndNobodyOvertakes) {
   for (unsigned seed = 0; seed < 2000; ++seed) {
-    std::mt19937 dice(seed);
-    const auto pick = [&](int low, int high) {
-      return low + static_cast<int>(dice() % static_cast<unsigned>(high - low + 1));
-    };
-    const std::vector<std::string> types{"A", "B", "C"};
-    std::vector<Host> hosts;
-    for (int h = pick(0, 5); h > 0; --h) {
-      const int gpus = pick(0, 8);
-      hosts.push_back(host("h" + std::to_string(h), types[static_cast<std::size_t>(pick(0, 2))], gpus, pick(0, gpus)));
-      hosts.back().online = pick(0, 9) > 0;
-      hosts.back().listed = pick(0, 9) > 0;
-    }
+    Dice dice(seed);
+    const auto hosts = some_hosts(dice);
     std::vector<Request> queue;
-    for (int p = pick(0, 12); p > 0; --p) {
-      auto request = wants("p" + std::to_string(p), pick(0, 4), {});
-      for (const auto& type : types)
-        if (pick(0, 1)) request.gpu_types.push_back(type);
-      queue.push_back(request);
-    }
+    for (int p = dice.pick(0, 12); p > 0; --p) queue.push_back(some_request(dice, "p" + std::to_string(p), hosts));
     const auto verdicts = place_queue(queue, hosts);
     ASSERT_EQ(verdicts.size(), queue.size());
     std::set<std::string> given;
     std::map<HostId, double> vcpus;
+    std::map<HostId, std::int64_t> disk;
     for (std::size_t i = 0; i < queue.size(); ++i) {
       const auto& placement = verdicts[i].placement;
       if (!placement) {
@@ -168,7 +142,7 @@ TEST(QueueProperty, NothingIsGivenTwiceAndNobodyOvertakes) {
       EXPECT_EQ(placement->gpus.size(), static_cast<std::size_t>(queue[i].gpu_count));
       const auto& at =
           *std::find_if(hosts.begin(), hosts.end(), [&](const auto& h) { return h.id == placement->host; });
-      EXPECT_TRUE(at.online && at.listed) << "seed " << seed;
+      EXPECT_TRUE(at.online && (at.listed || queue[i].bound_to)) << "seed " << seed;
       for (const auto& uuid : placement->gpus) {
         EXPECT_TRUE(given.insert(uuid).second) << "seed " << seed << ": " << uuid << " given twice";
         const auto& gpu = *std::find_if(at.gpus.begin(), at.gpus.end(), [&](const auto& g) { return g.uuid == uuid; });
@@ -177,17 +151,19 @@ TEST(QueueProperty, NothingIsGivenTwiceAndNobodyOvertakes) {
           EXPECT_NE(std::find(queue[i].gpu_types.begin(), queue[i].gpu_types.end(), gpu.type_id),
                     queue[i].gpu_types.end());
         }
-        // No earlier pod that could run one day waits for this type.
-        for (std::size_t earlier = 0; earlier < i; ++earlier) {
-          if (verdicts[earlier].placement || !verdicts[earlier].possible) continue;
+        // No earlier pod that could run one day waits for this type. Who is bound to a host neither waits nor holds up.
+        for (std::size_t earlier = 0; earlier < i && !queue[i].bound_to; ++earlier) {
+          if (verdicts[earlier].placement || !verdicts[earlier].possible || queue[earlier].bound_to) continue;
           const auto pools = pools_of(queue[earlier], hosts);
           EXPECT_EQ(std::find(pools.begin(), pools.end(), gpu.type_id), pools.end())
               << "seed " << seed << ": overtaken";
         }
       }
       vcpus[placement->host] += placement->vcpus;
+      disk[placement->host] += queue[i].disk_bytes;
     }
     for (const auto& [id, used] : vcpus) EXPECT_LE(used, 32.0001) << "seed " << seed;
+    for (const auto& [id, used] : disk) EXPECT_LE(used, 1000 * gb) << "seed " << seed;
   }
 }
 

@@ -1,0 +1,179 @@
+#include "scheduler/waiting_line.hpp"
+
+#include <algorithm>
+#include <tuple>
+
+#include "base/check.hpp"
+
+namespace gyre::scheduler {
+
+bool WaitingLine::ByWhatIsAsked::operator()(const Request& a, const Request& b) const {
+  const auto asked = [](const Request& r) {
+    return std::tie(r.gpu_count, r.gpu_types, r.types_in_order, r.gpu_memory_min, r.vcpus, r.memory_bytes, r.disk_bytes,
+                    r.cuda_min, r.cuda_allowed, r.bound_to, r.rescue);
+  };
+  return asked(a) < asked(b);
+}
+
+std::vector<WaitingLine::Entry>::iterator WaitingLine::at(const Key& key) {
+  return std::lower_bound(line_.begin(), line_.end(), key,
+                          [](const Entry& entry, const Key& sought) { return entry.key() < sought; });
+}
+
+std::size_t WaitingLine::kind_of(const Request& request) {
+  auto asked = request;
+  asked.pod = PodId();
+  if (const auto found = kind_index_.find(asked); found != kind_index_.end()) return found->second;
+  std::size_t slot = kinds_.size();
+  if (unused_kinds_.empty()) {
+    kinds_.emplace_back();
+  } else {
+    slot = unused_kinds_.back();
+    unused_kinds_.pop_back();
+  }
+  kinds_[slot] = Kind{asked, 0, {}, false, 0};
+  kind_index_.emplace(std::move(asked), slot);
+  return slot;
+}
+
+bool WaitingLine::put(std::int64_t order, const Request& request) {
+  const auto kind = kind_of(request);
+  if (const auto known = orders_.find(request.pod); known != orders_.end()) {
+    if (known->second == order && at({order, request.pod})->kind == kind) return false;
+    ++kinds_[kind].waiting;  // not forgotten with the entry that it replaces
+    leave(request.pod);
+    --kinds_[kind].waiting;
+  }
+  Entry entry{order, request.pod, kind};
+  const auto place = at(entry.key());
+  if (static_cast<std::size_t>(place - line_.begin()) < worked_) start_over();
+  line_.insert(place, std::move(entry));
+  orders_[request.pod] = order;
+  ++kinds_[kind].waiting;
+  return true;
+}
+
+bool WaitingLine::leave(const PodId& pod) {
+  const auto known = orders_.find(pod);
+  if (known == orders_.end()) return false;
+  const auto entry = at({known->second, pod});
+  CHECK(entry != line_.end() && entry->pod == pod);
+  if (static_cast<std::size_t>(entry - line_.begin()) < worked_) {
+    const auto key = entry->key();
+    const bool in_the_way =
+        std::any_of(blocked_.begin(), blocked_.end(), [&](const auto& pool) { return pool.second == key; }) ||
+        std::any_of(placed_.begin(), placed_.end(), [&](const auto& placed) { return placed.pod == pod; });
+    if (in_the_way)
+      start_over();
+    else
+      --worked_;  // it held nothing: the others stand as before
+  }
+  auto& kind = kinds_[entry->kind];
+  if (--kind.waiting == 0) {
+    kind_index_.erase(kind.asked);
+    unused_kinds_.push_back(entry->kind);
+  }
+  line_.erase(entry);
+  orders_.erase(known);
+  return true;
+}
+
+void WaitingLine::clear() { *this = WaitingLine(); }
+
+void WaitingLine::against(std::vector<Host> hosts) {
+  hosts_ = std::move(hosts);
+  for (auto& kind : kinds_) kind.pools_known = false;
+  start_over();
+}
+
+void WaitingLine::start_over() {
+  over_ = true;
+  worked_ = 0;
+}
+
+const std::vector<std::string>& WaitingLine::pools(Kind& kind) {
+  if (!kind.pools_known) kind.pools = pools_of(kind.asked, hosts_);
+  kind.pools_known = true;
+  return kind.pools;
+}
+
+void WaitingLine::work() {
+  if (over_) {
+    over_ = false;
+    left_ = hosts_;
+    blocked_.clear();
+    blocked_names_.clear();
+    placed_.clear();
+    ++round_;
+  }
+  for (; worked_ < line_.size(); ++worked_) {
+    const auto& entry = line_[worked_];
+    auto& kind = kinds_[entry.kind];
+    if (kind.refused == round_) continue;  // one who asked for the same was refused, and nothing has changed since
+    auto verdict = fit(kind.asked, left_, blocked_names_);
+    if (verdict.placement) {
+      take(left_, kind.asked, *verdict.placement);
+      placed_.push_back({entry.pod, std::move(*verdict.placement)});
+      ++round_;
+      continue;
+    }
+    if (verdict.possible && !kind.asked.bound_to)
+      for (const auto& pool : pools(kind))
+        if (blocked_names_.insert(pool).second) {
+          blocked_.emplace(pool, entry.key());
+          ++round_;
+        }
+    kind.refused = round_;
+  }
+}
+
+const std::vector<WaitingLine::Placed>& WaitingLine::placed() {
+  work();
+  return placed_;
+}
+
+std::optional<WaitingLine::Standing> WaitingLine::standing(const PodId& pod) {
+  const auto known = orders_.find(pod);
+  if (known == orders_.end()) return std::nullopt;
+  work();
+  const Key key{known->second, pod};
+  const auto entry = at(key);
+  auto& kind = kinds_[entry->kind];
+
+  Standing out;
+  const auto& mine = pools(kind);
+  std::vector<char> meets(kinds_.size());  // in one of its pools
+  for (std::size_t i = 0; i < kinds_.size(); ++i) {
+    const auto& theirs = pools(kinds_[i]);
+    meets[i] = std::find_first_of(theirs.begin(), theirs.end(), mine.begin(), mine.end()) != theirs.end();
+  }
+  for (auto other = line_.begin(); other <= entry; ++other) out.position += meets[other->kind];
+  out.position = std::max(out.position, 1);  // where no host has what it wants, it has no pool
+
+  const auto got = std::find_if(placed_.begin(), placed_.end(), [&](const auto& placed) { return placed.pod == pod; });
+  if (got != placed_.end()) {
+    out.verdict.placement = got->placement;
+    out.verdict.possible = true;
+    return out;
+  }
+  std::set<std::string> blocked;  // by those before it
+  for (const auto& [pool, since] : blocked_)
+    if (since < key) blocked.insert(pool);
+  out.verdict = fit(kind.asked, left_, blocked);
+  return out;
+}
+
+Verdict WaitingLine::at_end(const Request& asked) {
+  work();
+  return fit(asked, left_, blocked_names_);
+}
+
+std::map<std::string, int> WaitingLine::lengths() {
+  std::map<std::string, int> out;
+  for (auto& kind : kinds_)
+    if (kind.waiting > 0)
+      for (const auto& pool : pools(kind)) out[pool] += kind.waiting;
+  return out;
+}
+
+}  // namespace gyre::scheduler
