@@ -235,6 +235,8 @@ Result<Response> Router::serve(const Route& route, Request& request) {
   std::optional<std::string> key;
   if (route.idempotency_key) key = TRY(idempotency_key(request));
 
+  // What only reads has nothing to undo. A WebSocket begins with a GET, too, and may write.
+  if (is_safe(request.method) && !route.web_socket) return route.handler(request);
   return core_.transact([&]() -> Result<Response> {
     if (!key) return route.handler(request);
     IdempotencyStore store(core_.db());
