@@ -100,6 +100,11 @@ void PodService::save(Pod& pod) {
 Result<> PodService::move(Pod& pod, PodEvent event, Because because) {
   TRY(apply(pod, event, core_.now(), because));
   save(pod);
+  tell(pod, std::move(because));
+  return {};
+}
+
+void PodService::tell(const Pod& pod, Because because) {
   Event happened;
   happened.workspace = pod.workspace;
   happened.kind = "pod." + std::string(enum_text(pod.state));
@@ -109,7 +114,6 @@ Result<> PodService::move(Pod& pod, PodEvent event, Because because) {
   happened.args = std::move(because.args);
   events_.append(std::move(happened));
   tell_ways(pod);
-  return {};
 }
 
 // A pod whose host is silent may be reached all the same: its containers run on.
@@ -446,12 +450,15 @@ Result<Pod> PodService::create(const Caller& caller, const CreatePod& input) {
     for (int i = 0; i < 8; ++i) pod.host_name += hex[core_.random().below(16)];
     pod.created_at = pod.state_changed_at = core_.now();
     pod.key_sealed = config_.seal(config_.make_key(pod.workspace, pod.account, pod.id));
+    pod.queue_order = queue().last_order() + 1;
+    Because because{Reason::waiting_for_placement, {}, {}};
+    TRY(apply(pod, PodEvent::deploy, core_.now(), because));
     store_.insert(pod);
+    store_.set_uses(pod.id, wish.template_id, wish.registry_auth_id);
     ++pods_in_workspace_[pod.workspace];
     core_.db().if_undone([this, workspace = pod.workspace] { pods_in_workspace_.erase(workspace); });
-    store_.set_uses(pod.id, wish.template_id, wish.registry_auth_id);
-    pod.queue_order = queue().last_order() + 1;
-    TRY(move(pod, PodEvent::deploy, {Reason::waiting_for_placement, {}, {}}));
+    line_up(pod);
+    tell(pod, std::move(because));
     capacity_changed();
     return pod;
   });

@@ -148,12 +148,13 @@ class PodService final : public HostListener {
   void line_up(const Pod& pod);           // in or out, as its row says now
   int pods_of(const WorkspaceId& workspace) const;
   Result<> move(Pod& pod, PodEvent event, Because because);  // apply, save, tell
+  void tell(const Pod& pod, Because because);
   void place(Pod& pod, const scheduler::Placement& placement);
   void place_pending();
   void give_up_stuck();
   void tell_ways(const Pod& pod);
   void order(Pod& pod);  // a new generation; sends after the commit
-  void save(Pod& pod);   // the one way a row changes
+  void save(Pod& pod);   // the one way a row changes once it is there
   void send_order(const Pod& pod, const HostId& host);
   void send_forget(const HostId& host, const PodId& pod, std::int64_t generation);
   link::PodOrder make_order(const Pod& pod, const HostId& host) const;

@@ -32,6 +32,7 @@ struct Config {
   int connections = 10'000, connections_per_address = 1'000;
   int requests_per_second = 200, requests_at_once = 400;            // of one client
   int requests_in_hand = 1'024, requests_in_hand_per_client = 128;  // given to the core and not answered yet
+  int pods_per_workspace = 10'000;
   Duration header_timeout{10s}, body_timeout{30s}, idle_timeout{75s};
   Duration drain_timeout{10s};
   log::Level log_level = log::Level::info;

@@ -561,6 +561,7 @@ class Server {
     };
     out.unseal = [this](const std::string& sealed) { return unseal(key_, sealed).value_or(""); };
     out.sources = resources_.sources();
+    out.pods_max_per_workspace = config_.pods_per_workspace;
     return out;
   }
 

@@ -176,6 +176,7 @@ struct World::Server {
     config.seal = [this](const std::string& plain) { return seal(installation_key, core.random().bytes(24), plain); };
     config.unseal = [](const std::string& sealed) { return unseal(installation_key, sealed).value(); };
     config.sources = resources.sources();
+    config.pods_max_per_workspace = pods_max_per_workspace;
     return config;
   }
   ResourcesConfig resources_config() {

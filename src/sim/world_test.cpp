@@ -289,6 +289,51 @@ TEST_F(WorldTest, TheQueueIsFirstComeFirstServed) {
   }
 }
 
+TEST_F(WorldTest, APlaceInTheQueueFollowsWhoComesAndGoes) {
+  image("x");
+  world.add_host("h1", {.gpus = 4});
+  world.run_for(5s);
+  const auto place = [&](const std::string& id) {
+    const auto shown = pod(id);
+    return shown.at("queue").is_object() ? shown.at("queue").as_object().at("position").as_int64() : 0;
+  };
+  const std::string all = R"({"imageName":"x","gpuCount":4,"gpuTypeIds":["NVIDIA A40"]})";
+  const auto runs = create(all);
+  world.run_for(20s);
+  ASSERT_EQ(status(runs), "running");
+  const auto first = create(all), second = create(all), third = create(all);
+  EXPECT_EQ(place(first), 1);
+  EXPECT_EQ(place(third), 3);
+  EXPECT_EQ(world.call(Method::post, "/v1/pods", R"({"imageName":"x","gpuCount":4,"machineType":"none"})").status, 404);
+  EXPECT_EQ(place(third), 3) << "who was refused never stood in line";
+  ASSERT_EQ(verb(second, "stop"), 200);
+  EXPECT_EQ(place(third), 2);
+  ASSERT_EQ(verb(second, "start"), 200);
+  EXPECT_EQ(place(second), 3) << "behind those who waited meanwhile";
+  ASSERT_EQ(world.call(Method::del, "/v1/pods/" + first).status, 204);
+  EXPECT_EQ(place(third), 1);
+  world.crash_server();
+  world.restart_server();
+  world.run_for(20s);
+  EXPECT_EQ(place(third), 1);
+  EXPECT_EQ(place(second), 2);
+  ASSERT_EQ(world.call(Method::del, "/v1/pods/" + runs).status, 204);
+  world.run_for(60s);
+  EXPECT_EQ(status(third), "running");
+  EXPECT_EQ(place(second), 1);
+}
+
+TEST_F(WorldTest, OnlySoManyPodsAreInAWorkspace) {
+  std::string last;
+  for (int i = 0; i < pods_max_per_workspace; ++i) last = create(R"({"imageName":"x"})");
+  const auto refused = world.call(Method::post, "/v1/pods", R"({"imageName":"x"})");
+  EXPECT_EQ(refused.status, 429);
+  EXPECT_EQ(text(json_of(refused), "code"), "too_many_pods");
+  ASSERT_EQ(world.call(Method::del, "/v1/pods/" + last).status, 204);
+  create(R"({"imageName":"x"})");
+  EXPECT_EQ(world.call(Method::post, "/v1/pods", R"({"imageName":"x"})").status, 429);
+}
+
 TEST_F(WorldTest, ADryRunSaysWhereAndMakesNothing) {
   image("team/train:1");
   world.add_host("h1");
