@@ -28,7 +28,6 @@ namespace gyre::sim {
 
 inline constexpr int pods_max_per_workspace = 300;  // fewer than in earnest, so that a test can reach it
 
-
 // How hostile the links are; probabilities for each message.
 struct LinkFaults {
   double drop = 0, duplicate = 0;

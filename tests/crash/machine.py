@@ -1,4 +1,4 @@
-"""What the drill breaks: a Docker daemon of its own, and small disks."""
+"""What the drill breaks: a Docker daemon of its own, small disks, and the clock of who looks at it."""
 
 import contextlib
 import os
@@ -6,15 +6,32 @@ import pathlib
 import re
 import shutil
 import signal
+import struct
 import subprocess
 
-from gyre import Docker, eventually, has_ended
+from gyre import BINARY, Docker, eventually, has_ended
 
 
 def free_network():
     """N of a 10.N.0.0/16 without a route or an address here, from above, as tests/images/engines.sh looks from below."""
     routes = subprocess.run(["ip", "-4", "route", "show", "table", "all"], capture_output=True, text=True, check=True).stdout
     return next(n for n in range(254, 210, -1) if f"10.{n}." not in routes)
+
+
+class Clock:
+    """The wall clock of processes that run with `settings` (drill_clock.cpp)."""
+
+    def __init__(self, path):
+        self.path = pathlib.Path(path)
+        self.path.write_bytes(bytes(8))
+        library = BINARY.parents[1] / "tests/crash/libdrill_clock.so"
+        assert library.exists(), f"{library} is not built"
+        self.settings = {"LD_PRELOAD": str(library), "GYRE_DRILL_CLOCK": str(self.path)}
+
+    def jump(self, seconds):
+        """So far from the true time, from now on."""
+        with open(self.path, "r+b") as file:  # in place: it is mapped
+            file.write(struct.pack("=q", int(seconds * 1e9)))
 
 
 class Daemon:

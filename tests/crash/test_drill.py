@@ -11,7 +11,7 @@ import pytest
 
 from clients import PATIENCE, Client
 from gyre import Docker, Gyre, eventually
-from machine import Daemon, Disk, remove
+from machine import Clock, Daemon, Disk, remove
 
 CONTAINERS, KILLS = 200, 30
 CLIENTS, PODS_EACH = 4, 4  # so many live at a time
@@ -30,6 +30,8 @@ class Drill:
         self.server_disk = Disk(self.folder / "server.img", self.folder / "data", 96)
         self.agent_disk = Disk(self.folder / "agent.img", self.folder / "data/agent", 48)
         self.gyre = Gyre(self.folder, engine=self.daemon.socket, simulate=f"NVIDIA A40:{CLIENTS * PODS_EACH}")
+        self.clock = Clock(self.folder / "clock")
+        self.gyre.settings = self.clock.settings
         self.gyre.up()
         self.clients = [Client(f"client{n}", self.gyre.said["url"], self.gyre.said["apiKey"], self.daemon.socket,
                                random.Random(f"{self.seed}-{n}"), PODS_EACH) for n in range(CLIENTS)]
@@ -95,6 +97,16 @@ class Drill:
         if dies:
             self.come_back(victim)
 
+    def wrong_clock(self):
+        """It jumps, somebody may die and come back meanwhile, and it jumps back."""
+        self.clock.jump(self.chance.choice((-3600, 3600, 2 * 86400)))
+        self.happened["clock jump"] += 1
+        self.goes_on(self.chance.randint(2, 4))
+        if self.chance.random() < 0.5:
+            self.kill_and_come_back(self.chance.choice(("server", "agent")))
+        self.clock.jump(0)
+        self.happened["clock jump"] += 1
+
     def disasters(self):
         """Each of them in each round, in another order each time."""
         while True:
@@ -102,7 +114,7 @@ class Drill:
                      lambda: self.kill_and_come_back("dockerd"), lambda: self.kill_and_come_back("agent", "dockerd"),
                      lambda: self.kill_and_come_back("server", "agent", "dockerd"),
                      lambda: self.fill(self.server_disk, "server's disk", "server"),
-                     lambda: self.fill(self.agent_disk, "agent's disk", "agent")]
+                     lambda: self.fill(self.agent_disk, "agent's disk", "agent"), self.wrong_clock]
             self.chance.shuffle(round)
             yield from round
 
