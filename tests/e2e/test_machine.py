@@ -208,6 +208,7 @@ def test_a_pod_on_a_bounded_disk_cannot_overfill_it_and_runs_on(tmp_path):
     socket_path = os.environ.get("GYRE_TEST_BOUNDED_DOCKER_SOCKET")
     if not socket_path:
         pytest.skip("no engine with bounded disks: GYRE_TEST_BOUNDED_DOCKER_SOCKET (tests/images/engines.sh)")
+    subprocess.run(os.environ["GYRE_TEST_BOUNDED_RECOUNT"], shell=True, check=True, timeout=120)
     made = Gyre(tmp_path, engine=socket_path)
     try:
         made.up()

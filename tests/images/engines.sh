@@ -8,6 +8,9 @@
 #   tests/images/engines.sh start DIR --registry-only   only the open registry, which needs no root
 #   tests/images/engines.sh stop DIR    removes its containers, ends what it started; images stay for the next time
 #   tests/images/engines.sh env DIR     prints DIR/env again
+#   tests/images/engines.sh recount DIR  waits until what was deleted on the btrfs is gone, and has it counted anew: from
+#                                       Linux 6.10 on, a container's removal can make the kernel stop counting, and with
+#                                       that bounding, until somebody asks for this
 #
 # Everything is kept under DIR (a short path: a unix socket's name has room for 107 characters).
 set -euo pipefail
@@ -186,7 +189,10 @@ case $verb in
     start_docker
     start_podman
     bounded=''
-    if start_bounded_docker; then bounded="export GYRE_TEST_BOUNDED_DOCKER_SOCKET=$dir/bounded.sock"; fi
+    if start_bounded_docker; then
+      bounded="export GYRE_TEST_BOUNDED_DOCKER_SOCKET=$dir/bounded.sock
+export GYRE_TEST_BOUNDED_RECOUNT='$(readlink -f "$0") recount $dir'"
+    fi
     cat >"$dir/env" <<END
 export GYRE_TEST_DOCKER_SOCKET=$dir/docker.sock
 export GYRE_TEST_PODMAN_SOCKET=$dir/podman.sock
@@ -218,5 +224,10 @@ END
     end private
     ;;
   env) cat "$dir/env" ;;
+  recount)
+    btrfs filesystem sync "$dir/bounded"
+    btrfs subvolume sync "$dir/bounded" >/dev/null
+    if btrfs qgroup show "$dir/bounded" >/dev/null 2>&1; then btrfs quota rescan -w "$dir/bounded" >/dev/null; fi
+    ;;
   *) usage ;;
 esac
