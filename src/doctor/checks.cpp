@@ -172,6 +172,18 @@ std::optional<Disk> real_disk(const std::string& path) {
   return Disk{static_cast<std::int64_t>(disk.f_bavail) * block, static_cast<std::int64_t>(disk.f_blocks) * block};
 }
 
+// From Linux 6.10 on a subvolume that goes while its quota group is counted anew leaves the groups "inconsistent": no
+// limit holds until they are counted again (qgroup_mark_inconsistent in fs/btrfs/qgroup.c). Docker has them counted at
+// each removal.
+bool btrfs_stopped_counting(const Machine& machine) {
+  std::error_code ignored;
+  for (const auto& filesystem : fs::directory_iterator(machine.root + "/sys/fs/btrfs", ignored)) {
+    const auto said = read_file(filesystem.path() / "qgroups/inconsistent");
+    if (said && *said && (*said)->starts_with('1')) return true;
+  }
+  return false;
+}
+
 void examine_disk(const Machine& machine, const std::optional<Engine>& engine, std::vector<Finding>& out) {
   const auto path = engine && !engine->data.empty() ? engine->data : std::string("/");
   if (const auto disk = machine.disk ? machine.disk(path) : real_disk(path)) {
@@ -184,7 +196,9 @@ void examine_disk(const Machine& machine, const std::optional<Engine>& engine, s
       out.push_back(ok("disk", args));
   }
   if (!engine) return;
-  if (engine->info.container_disk_limit)
+  if (engine->info.storage_driver == "btrfs" && btrfs_stopped_counting(machine))
+    out.push_back(warn("disk_limit", Reason::disk_not_counted, {{"path", path}}));
+  else if (engine->info.container_disk_limit)
     out.push_back(ok("disk_limit"));
   else
     out.push_back(warn("disk_limit", Reason::disk_not_bounded,

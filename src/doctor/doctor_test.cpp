@@ -303,6 +303,19 @@ TEST_F(Doctor, AFileSystemThatCannotBoundContainers) {
   EXPECT_EQ(found.args.front().second, "extfs");
 }
 
+TEST_F(Doctor, ABtrfsWhoseKernelHasStoppedCounting) {
+  start_engine(
+      good_version,
+      R"({"Driver":"btrfs","LiveRestoreEnabled":true,"DockerRootDir":"/data/docker","Runtimes":{"nvidia":{}}})");
+  file("sys/fs/btrfs/one/qgroups/inconsistent", "0\n");
+  findings = examine(machine);
+  EXPECT_EQ(worst(findings), Level::ok);
+  file("sys/fs/btrfs/two/qgroups/inconsistent", "1\n");
+  const auto found = trouble();
+  expect(found, "disk_limit", Level::warn, Reason::disk_not_counted);
+  EXPECT_EQ(found.args.front().second, "/data/docker");
+}
+
 // ---- GPUs ----
 
 TEST_F(Doctor, NoGpuAtAll) {
