@@ -10,6 +10,11 @@ struct SaveRegistryAuthInput {
 };
 BOOST_DESCRIBE_STRUCT(SaveRegistryAuthInput, (), (name, username, password))
 
+struct UpdateRegistryAuthInput {
+  std::string id, username, password;
+};
+BOOST_DESCRIBE_STRUCT(UpdateRegistryAuthInput, (), (id, username, password))
+
 struct SecretInput {
   std::string name, value;
   std::optional<std::string> description;
@@ -55,6 +60,10 @@ void add_account(graphql::Resolvers& resolvers, const Services& services) {
   mutation(resolvers, "saveRegistryAuth", [&registry_auths](Ask& ask) -> Result<std::optional<RegistryAuth>> {
     const auto input = TRY(input_of<SaveRegistryAuthInput>(ask));
     return TRY(registry_auths.create(caller_of(ask), input.name, {input.username, input.password}));
+  });
+  mutation(resolvers, "updateRegistryAuth", [&registry_auths](Ask& ask) -> Result<std::optional<RegistryAuth>> {
+    const auto input = TRY(input_of<UpdateRegistryAuthInput>(ask));
+    return TRY(registry_auths.update(caller_of(ask), RegistryAuthId(input.id), {input.username, input.password}));
   });
   mutation(resolvers, "deleteRegistryAuth", [&registry_auths](Ask& ask) -> Result<std::optional<bool>> {
     TRY(registry_auths.remove(caller_of(ask), RegistryAuthId(TRY(ask.get<std::string>("registryAuthId")))));

@@ -195,6 +195,13 @@ TEST_F(RunpodGraphqlTest, SettingsRegistryCredentialsAndSecrets) {
       "mutation SaveRegistryAuth { saveRegistryAuth(input: {name: \"n\", username: \"u\", password: \"p\"}) { id name "
       "} }",
       "saveRegistryAuth");
+  const auto changed =
+      data("mutation UpdateRegistryAuth { updateRegistryAuth(input: {id: \"" + std::string(auth.at("id").as_string()) +
+               "\", username: \"v\", password: \"q\"}) { id name } }",
+           "updateRegistryAuth");
+  EXPECT_EQ(changed.at("id"), auth.at("id"));
+  EXPECT_EQ(changed.at("name"), "n");
+  EXPECT_EQ(world.database().value<std::string>("SELECT username FROM registry_auths"), "v");
   EXPECT_EQ(data("mutation DeleteRegistryAuth { deleteRegistryAuth(registryAuthId: \"" +
                      std::string(auth.at("id").as_string()) + "\") }",
                  "deleteRegistryAuth"),

@@ -10,6 +10,11 @@ Result<> check_length(const std::string& field, const std::string& text, std::si
   return invalid(field, Detail::characters_between, {{"low", "1"}, {"high", std::to_string(max)}});
 }
 
+Result<> check(const RegistryLogin& login) {
+  TRY(check_length("username", login.username, username_max));
+  return check_length("password", login.password, password_max);
+}
+
 }  // namespace
 
 RegistryAuthService::RegistryAuthService(Core& core, RegistryAuthConfig config)
@@ -18,8 +23,7 @@ RegistryAuthService::RegistryAuthService(Core& core, RegistryAuthConfig config)
 Result<RegistryAuth> RegistryAuthService::create(const Caller& caller, const std::string& name,
                                                  const RegistryLogin& login) {
   TRY(check_length("name", name, name_max));
-  TRY(check_length("username", login.username, username_max));
-  TRY(check_length("password", login.password, password_max));
+  TRY(check(login));
   if (const int count = store_.count(caller.workspace); count >= config_.per_workspace_max)
     return fail(Reason::too_many_things,
                 {{"count", std::to_string(count)}, {"limit", std::to_string(config_.per_workspace_max)}});
@@ -34,6 +38,18 @@ Result<RegistryAuth> RegistryAuthService::create(const Caller& caller, const std
     made.created_at = core_.now();
     store_.insert(made);
     return made;
+  });
+}
+
+Result<RegistryAuth> RegistryAuthService::update(const Caller& caller, const RegistryAuthId& id,
+                                                 const RegistryLogin& login) {
+  return core_.transact([&]() -> Result<RegistryAuth> {
+    auto auth = TRY(get(caller, id));
+    TRY(check(login));
+    auth.username = login.username;
+    auth.password_sealed = config_.seal(login.password);
+    store_.update(auth);
+    return auth;
   });
 }
 

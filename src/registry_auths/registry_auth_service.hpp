@@ -28,6 +28,8 @@ class RegistryAuthService {
 
   // Refuses with the field: an empty or long name, username or password; a taken name.
   Result<RegistryAuth> create(const Caller& caller, const std::string& name, const RegistryLogin& login);
+  // Another login under the same id and name; pods take it with their next order. What runs is not touched.
+  Result<RegistryAuth> update(const Caller& caller, const RegistryAuthId& id, const RegistryLogin& login);
   Result<RegistryAuth> get(const Caller& caller, const RegistryAuthId& id) const;
   std::vector<RegistryAuth> list(const Caller& caller) const;
   std::optional<RegistryAuth> find(const WorkspaceId& workspace, const RegistryAuthId& id) const;

@@ -9,6 +9,11 @@ void RegistryAuthStore::insert(const RegistryAuth& a) {
            a.name, a.username, a.password_sealed, a.created_at);
 }
 
+void RegistryAuthStore::update(const RegistryAuth& a) {
+  db_.exec("UPDATE registry_auths SET username=$1, password_sealed=$2 WHERE id=$3", a.username, a.password_sealed,
+           a.id);
+}
+
 void RegistryAuthStore::remove(const RegistryAuthId& id) { db_.exec("DELETE FROM registry_auths WHERE id=$1", id); }
 
 std::optional<RegistryAuth> RegistryAuthStore::find(const WorkspaceId& workspace, const RegistryAuthId& id) const {

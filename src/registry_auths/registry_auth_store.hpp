@@ -14,6 +14,7 @@ class RegistryAuthStore {
   explicit RegistryAuthStore(db::Connection& db) : db_(db) {}
 
   void insert(const RegistryAuth& auth);  // throws UniqueViolation when the name is taken
+  void update(const RegistryAuth& auth);  // its login
   void remove(const RegistryAuthId& id);
   std::optional<RegistryAuth> find(const WorkspaceId& workspace, const RegistryAuthId& id) const;
   std::optional<RegistryAuth> by_name(const WorkspaceId& workspace, const std::string& name) const;

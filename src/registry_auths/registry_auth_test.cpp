@@ -35,6 +35,13 @@ TEST_P(RegistryAuthStoreTest, KeepsNamesUniqueInAWorkspaceAndWorkspacesApart) {
   EXPECT_EQ(read.password_sealed, "sealed");
   EXPECT_EQ(read.created_at, Time(Duration(5)));
   EXPECT_FALSE(store.find(two, RegistryAuthId("r1")));
+  auto other_login = read;
+  other_login.username = "bob";
+  other_login.password_sealed = "sealed too";
+  store.update(other_login);
+  EXPECT_EQ(store.find(one, RegistryAuthId("r1"))->username, "bob");
+  EXPECT_EQ(store.find(one, RegistryAuthId("r1"))->password_sealed, "sealed too");
+  EXPECT_EQ(store.find(two, RegistryAuthId("r2"))->username, "alice");
   EXPECT_EQ(store.list(two).size(), 1u);
   store.remove(RegistryAuthId("r1"));
   EXPECT_EQ(store.count(one), 0);

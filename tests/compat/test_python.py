@@ -133,9 +133,12 @@ def test_c50_the_public_key_of_the_account(runpod, stranger):
         runpod.call("update_user_settings", "no key")
 
 
-def test_registry_credentials_are_made_and_deleted(runpod, stranger):
+def test_registry_credentials_are_made_changed_and_deleted(runpod, stranger):
     made = runpod.call("create_container_registry_auth", f"mine-{runpod.version}", "user", "password")
     assert made["name"] == f"mine-{runpod.version}"
+    assert runpod.call("update_container_registry_auth", made["id"], "user2", "password2") == made
+    with refused("QueryError", "no registry credential"):
+        stranger.call("update_container_registry_auth", made["id"], "user3", "password3")
     with refused("QueryError", "no registry credential"):
         stranger.call("delete_container_registry_auth", made["id"])
     assert runpod.call("delete_container_registry_auth", made["id"])
