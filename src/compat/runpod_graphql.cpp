@@ -84,10 +84,10 @@ std::string command_line(const std::vector<std::string>& words) {
 }
 
 struct RunpodGraphql::Impl {
-  Impl(Core& core_of_all, PodService& pods, Resources& resources)
+  Impl(Core& core_of_all, PodService& pods, Resources& resources, const MonitoringService& monitoring)
       : core(core_of_all),
         accounts(core.db()),
-        services{core, pods, resources, accounts},
+        services{core, pods, resources, monitoring, accounts},
         schema(std::string(runpod_schema())),
         resolvers(schema),
         engine(with_resolvers(), {.leniency = {.enum_strings = true, .unknown_inputs = true}}) {}
@@ -132,8 +132,8 @@ struct RunpodGraphql::Impl {
   graphql::Engine engine;
 };
 
-RunpodGraphql::RunpodGraphql(Core& core, PodService& pods, Resources& resources)
-    : impl_(std::make_unique<Impl>(core, pods, resources)) {}
+RunpodGraphql::RunpodGraphql(Core& core, PodService& pods, Resources& resources, const MonitoringService& monitoring)
+    : impl_(std::make_unique<Impl>(core, pods, resources, monitoring)) {}
 RunpodGraphql::~RunpodGraphql() = default;
 
 std::vector<http::Route> RunpodGraphql::routes() {

@@ -7,6 +7,7 @@
 
 #include "accounts/account_store.hpp"
 #include "http/router.hpp"
+#include "monitoring/metrics_service.hpp"
 #include "pods/pod_service.hpp"
 #include "resources/resources.hpp"
 
@@ -15,7 +16,7 @@ namespace gyre::compat {
 class RunpodGraphql {
  public:
   // All outlive it. Throws when a field of the schema has no resolver: at start, not when a client asks.
-  RunpodGraphql(Core& core, PodService& pods, Resources& resources);
+  RunpodGraphql(Core& core, PodService& pods, Resources& resources, const MonitoringService& monitoring);
   ~RunpodGraphql();
 
   std::vector<http::Route> routes();

@@ -76,6 +76,21 @@ TEST_F(RunpodGraphqlTest, APodsWholeLifeInThePythonPackagesWords) {
     EXPECT_EQ(port.at("isIpPublic"), ssh);
     EXPECT_EQ(port.at("PortType"), ssh ? "tcp" : "http");
   }
+  world.run_for(20s);  // samples have come
+  const auto use = data("query pod { pod(input: {podId: \"" + id +
+                            "\"}) { runtime { gpus { id gpuUtilPercent memoryUtilPercent } container { cpuPercent "
+                            "memoryPercent } } } }",
+                        "pod")
+                       .at("runtime");
+  ASSERT_EQ(use.at("gpus").as_array().size(), 1u);
+  for (const auto& [of, name] : {std::pair(use.at("gpus").at(0), "gpuUtilPercent"),
+                                 {use.at("gpus").at(0), "memoryUtilPercent"},
+                                 {use.at("container"), "cpuPercent"},
+                                 {use.at("container"), "memoryPercent"}}) {
+    ASSERT_TRUE(of.at(name).is_number()) << name;
+    EXPECT_GE(of.at(name).to_number<double>(), 0) << name;
+    EXPECT_LE(of.at(name).to_number<double>(), 100) << name;
+  }
   const auto stopped = data("mutation { podStop(input: { podId: \"" + id + "\" }) { id desiredStatus } }", "podStop");
   EXPECT_EQ(stopped.at("desiredStatus"), "EXITED");
   world.run_for(1min);

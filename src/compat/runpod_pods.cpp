@@ -19,11 +19,24 @@ struct RunpodPort {
 };
 BOOST_DESCRIBE_STRUCT(RunpodPort, (), (ip, isIpPublic, privatePort, publicPort, type))
 
+struct RunpodGpuUse {
+  std::string id;
+  std::optional<double> gpuUtilPercent, memoryUtilPercent;
+};
+BOOST_DESCRIBE_STRUCT(RunpodGpuUse, (), (id, gpuUtilPercent, memoryUtilPercent))
+
+struct RunpodContainerUse {
+  std::optional<double> cpuPercent, memoryPercent;
+};
+BOOST_DESCRIBE_STRUCT(RunpodContainerUse, (), (cpuPercent, memoryPercent))
+
 struct RunpodRuntime {
   std::int64_t uptimeInSeconds = 0;
   std::vector<RunpodPort> ports;
+  std::vector<RunpodGpuUse> gpus;
+  RunpodContainerUse container;
 };
-BOOST_DESCRIBE_STRUCT(RunpodRuntime, (), (uptimeInSeconds, ports))
+BOOST_DESCRIBE_STRUCT(RunpodRuntime, (), (uptimeInSeconds, ports, gpus, container))
 
 struct RunpodMachine {
   std::string podHostId, gpuDisplayName, location;
@@ -63,7 +76,36 @@ std::vector<RunpodPort> ports_of(const PodDetail& detail) {
   return out;
 }
 
-RunpodPod shown(const PodDetail& detail, const std::string& location, Time now) {
+// A value of a sample in parts of a whole, as a percentage with one digit; none where none was measured.
+template <class Metric>
+std::optional<double> percent(const std::vector<float>& values, Metric which, double whole) {
+  const auto at = static_cast<std::size_t>(which);
+  if (at >= values.size() || std::isnan(values[at]) || whole <= 0) return std::nullopt;
+  return std::round(values[at] / whole * 1000) / 10;
+}
+
+constexpr double mb = 1e6;  // in which memory is measured
+
+RunpodRuntime runtime_of(const PodDetail& detail, std::int64_t uptime, const PodNow* now) {
+  RunpodRuntime out{uptime, ports_of(detail), {}, {}};
+  for (const auto& gpu : detail.gpus) {
+    RunpodGpuUse use{gpu.uuid, {}, {}};
+    if (now)
+      if (const auto values = now->gpus.find(gpu.uuid); values != now->gpus.end()) {
+        use.gpuUtilPercent = percent(values->second, link::GpuMetric::utilisation, 100);
+        use.memoryUtilPercent =
+            percent(values->second, link::GpuMetric::memory, static_cast<double>(gpu.memory_bytes) / mb);
+      }
+    out.gpus.push_back(std::move(use));
+  }
+  if (now && detail.allocation)
+    out.container = {
+        percent(now->values, link::PodMetric::cpu, 100),
+        percent(now->values, link::PodMetric::memory, static_cast<double>(detail.allocation->memory_bytes) / mb)};
+  return out;
+}
+
+RunpodPod shown(const PodDetail& detail, const std::string& location, const PodNow* measured, Time now) {
   const auto rest = view(detail, Language::en, MachinePart::included);
   RunpodPod out;
   out.id = rest.id;
@@ -88,7 +130,7 @@ RunpodPod shown(const PodDetail& detail, const std::string& location, Time now) 
   out.machine = {rest.podHostId, rest.gpu ? rest.gpu->displayName : "", location};
   if (detail.pod.state == PodState::running) {
     if (rest.lastStartedAt) out.uptimeSeconds = std::max<std::int64_t>(0, (now - *rest.lastStartedAt).count() / 1000);
-    out.runtime = RunpodRuntime{out.uptimeSeconds, ports_of(detail)};
+    out.runtime = runtime_of(detail, out.uptimeSeconds, measured);
   }
   return out;
 }
@@ -221,12 +263,16 @@ Result<CreatePod> pod_of(const DeployInput& in, bool cpu) {
 void add_pods(graphql::Resolvers& resolvers, const Services& services) {
   const auto& catalog = services.resources.catalog();
   auto& pods = services.pods;
-  const auto show = [&pods, &catalog, &core = services.core](Pod pod) {
-    return shown(pods.detail(std::move(pod), PodService::Waiting::left_out), catalog.data_center(), core.now());
+  const auto show = [&pods, &catalog, &monitoring = services.monitoring, &core = services.core](Pod pod) {
+    const auto* measured = monitoring.now_of(pod.id);
+    return shown(pods.detail(std::move(pod), PodService::Waiting::left_out), catalog.data_center(), measured,
+                 core.now());
   };
   using Shown = Result<std::optional<RunpodPod>>;
 
   resolvers.type<RunpodPort>("PodRuntimePort").members();
+  resolvers.type<RunpodGpuUse>("PodRuntimeGpu").members();
+  resolvers.type<RunpodContainerUse>("PodRuntimeContainer").members();
   resolvers.type<RunpodRuntime>("PodRuntime").members();
   resolvers.type<RunpodMachine>("PodMachine").members();
   resolvers.type<RunpodPod>("Pod").members();

@@ -10,6 +10,7 @@
 #include "accounts/account_store.hpp"
 #include "base/caller.hpp"
 #include "graphql/resolvers.hpp"
+#include "monitoring/metrics_service.hpp"
 #include "pods/pod_service.hpp"
 #include "resources/resources.hpp"
 
@@ -22,6 +23,7 @@ struct Services {
   Core& core;
   PodService& pods;
   Resources& resources;
+  const MonitoringService& monitoring;
   const AccountStore& accounts;
 };
 

@@ -654,8 +654,8 @@ class Server {
   edge::Tunnels tunnels_;
   Resources resources_;
   PodService pods_;
-  compat::RunpodGraphql runpod_graphql_{core_, pods_, resources_};
   MonitoringService monitoring_;
+  compat::RunpodGraphql runpod_graphql_{core_, pods_, resources_, monitoring_};
   http::Router router_;
   std::unique_ptr<Timer> use_timer_;
   std::unique_ptr<http::Server> http_;

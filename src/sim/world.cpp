@@ -200,8 +200,8 @@ struct World::Server {
   QuotaService quotas;
   Resources resources;
   PodService pods;
-  compat::RunpodGraphql runpod_graphql{core, pods, resources};
   MonitoringService monitoring;
+  compat::RunpodGraphql runpod_graphql{core, pods, resources, monitoring};
   http::Router router;
   Alive alive;
 };
