@@ -13,6 +13,7 @@ find_package(yaml-cpp REQUIRED)
 find_package(GTest REQUIRED)
 find_package(benchmark QUIET)
 pkg_check_modules(SSH REQUIRED IMPORTED_TARGET libssh)
+pkg_check_modules(JEMALLOC REQUIRED IMPORTED_TARGET jemalloc)
 pkg_check_modules(SODIUM REQUIRED IMPORTED_TARGET libsodium)
 # Debian's gRPC names abseil's libraries only in its pkg-config files; linking without them leaves symbols undefined.
 pkg_check_modules(GRPC REQUIRED IMPORTED_TARGET grpc++ protobuf)
