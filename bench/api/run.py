@@ -24,6 +24,7 @@ CONNECTIONS = 64
 OVERLOAD_CONNECTIONS = 3000  # more than the requests that a server keeps in hand
 TARGETS = {"GET": 0.35, "POST": 0.12}
 NO_LIMIT = ("--limits-requests-per-second", "1000000", "--limits-requests-at-once", "1000000")
+NO_LIMIT_OF_PODS = ("--limits-pods-per-workspace", "10000000")
 
 NGINX = """daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/nginx.log; worker_rlimit_nofile 20000;
 events {{ worker_connections 4000; }}
@@ -163,7 +164,7 @@ class Bench:
             for n in range(self.options.rounds):
                 if method == "POST":  # the pods of one round wait in the queue and would slow the next one down
                     ours.stop()
-                    ours = self.server(f"api{n}", *NO_LIMIT)
+                    ours = self.server(f"api{n}", *NO_LIMIT, *NO_LIMIT_OF_PODS)
                 for name, pid, at in (("gyre", ours.process.pid, ours.port), ("nginx", nginx.pid, port)):
                     found[name].append(self.measure(pid, at, method, target, ours.key_file, CONNECTIONS, self.options.seconds))
             for name, all_of_it in found.items():

@@ -147,7 +147,13 @@ std::optional<WaitingLine::Standing> WaitingLine::standing(const PodId& pod) {
     const auto& theirs = pools(kinds_[i]);
     meets[i] = std::find_first_of(theirs.begin(), theirs.end(), mine.begin(), mine.end()) != theirs.end();
   }
-  for (auto other = line_.begin(); other <= entry; ++other) out.position += meets[other->kind];
+  // From the nearer end: most who ask have just come.
+  if (entry - line_.begin() < line_.end() - entry) {
+    for (auto other = line_.begin(); other <= entry; ++other) out.position += meets[other->kind];
+  } else {
+    for (std::size_t i = 0; i < kinds_.size(); ++i) out.position += meets[i] ? kinds_[i].waiting : 0;
+    for (auto other = std::next(entry); other != line_.end(); ++other) out.position -= meets[other->kind];
+  }
   out.position = std::max(out.position, 1);  // where no host has what it wants, it has no pool
 
   const auto got = std::find_if(placed_.begin(), placed_.end(), [&](const auto& placed) { return placed.pod == pod; });
