@@ -283,17 +283,15 @@ std::vector<scheduler::Host> PodService::snapshot(const std::optional<PodId>& wi
 }
 
 void PodService::capacity_changed() {
-  core_.after_commit([this] {
-    if (placement_posted_) return;
-    placement_posted_ = true;
-    core_.post(
-        "place pending pods",
-        [this] {
-          placement_posted_ = false;
-          place_pending();
-        },
-        [this] { placement_posted_ = false; });
-  });
+  if (placement_posted_) return;
+  placement_posted_ = true;
+  core_.follow(
+      "place pending pods",
+      [this] {
+        placement_posted_ = false;
+        place_pending();
+      },
+      [this] { placement_posted_ = false; });
 }
 
 scheduler::WaitingLine& PodService::queue() const {

@@ -28,6 +28,10 @@ void Core::post(std::string_view name, std::function<void()> task, std::function
   });
 }
 
+void Core::follow(std::string_view name, std::function<void()> task, std::function<void()> failed) {
+  enqueue(Task{name, std::move(task), std::move(failed)});
+}
+
 std::unique_ptr<Timer> Core::every(Duration period, std::string_view name, std::function<void()> task) {
   auto timer = std::make_unique<Timer>(runtime_);
   timer->repeat(period, alive_.guard([this, name, task = std::move(task)] { enqueue({name, task, {}}); }));
@@ -55,6 +59,7 @@ void Core::enqueue(Task task) {
 
 void Core::drain() {
   drain_posted_ = database_failed_ = false;
+  if (waiting_.empty()) return;  // what followed has been taken along
   Callbacks on_failed_commit;  // of the tasks that have run so far, for when nothing of the batch is kept
   Callbacks failures;
   std::size_t left = batch_max;

@@ -86,6 +86,36 @@ TEST_F(CoreTest, ABatchIsBoundedSoThatTheFirstAnswerDoesNotWaitForAll) {
   EXPECT_EQ(core->counters().commits, 3u);
 }
 
+TEST_F(CoreTest, WhatFollowsIsInTheSameCommitBehindThoseThatWait) {
+  std::string order;
+  core->post("first", [&] {
+    insert("first")();
+    core->after_commit([&] { order += "first "; });
+    core->follow("third", [&] {
+      insert("third")();
+      core->after_commit([&] { order += "third"; });
+    });
+  });
+  core->post("second", [&] {
+    insert("second")();
+    core->after_commit([&] { order += "second "; });
+  });
+  run_until([&] { return order.ends_with("third"); });
+  EXPECT_EQ(order, "first second third");
+  EXPECT_EQ(core->counters().commits, 1u);
+  EXPECT_EQ(names(), 3);
+}
+
+TEST_F(CoreTest, WhatFollowsATaskThatIsUndoneRunsAllTheSame) {
+  std::string order;
+  core->post("first", [&] {
+    core->follow("second", [&] { core->after_commit([&] { order += "second"; }); });
+    throw std::runtime_error("in the middle");
+  });
+  run_until([&] { return !order.empty(); });
+  EXPECT_EQ(order, "second");
+}
+
 TEST_F(CoreTest, EffectsLeaveAfterTheCommitAndInOrder) {
   std::string order;
   for (const char* name : {"a", "b", "c"})
