@@ -3,7 +3,8 @@
 
 In turns, with a warm image: `POST /v1/pods` to one server with one agent, and the same body that its agent then gave the engine,
 given to the engine by hand (create, start). Both end with the first line that the container's program wrote, by the engine's own
-clock. Between the agent and the engine a relay notes when the engine is called: from the request to there is our own share.
+clock. Between the agent and the engine a relay notes when the engine first hears of the pod (it is asked for the image): from the
+request to there is our own share.
 Wants the environment of tests/images/engines.sh; `./dev bench pod-start` starts it."""
 
 import argparse
@@ -26,12 +27,12 @@ WORDS = ["sh", "-c", "echo up; exec sleep 1000"]
 
 
 class Relay:
-    """The engine's socket with an ear: when containers were created, and with what."""
+    """The engine's socket with an ear: when images were asked for, and with what containers were created."""
 
     def __init__(self, path, engine):
         self.path, self.engine = str(path), engine
-        self.calls = []  # (time, body) of each POST /containers/create
-        self.first_after = None
+        self.pulls = []  # when: the first that the engine hears of a pod
+        self.bodies = []  # of each POST /containers/create
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(self.path)
         listener.listen(64)
@@ -48,11 +49,12 @@ class Relay:
     def _carry(self, source, sink, asks):
         try:
             while data := source.recv(1 << 20):
+                if asks and data.startswith(b"POST") and b"/images/create" in data[:200]:
+                    self.pulls.append(time.time())
                 if asks and data.startswith(b"POST") and b"/containers/create" in data[:200]:
-                    called = time.time()
                     while b"\r\n\r\n" not in data or len(data.split(b"\r\n\r\n", 1)[1]) < length_of(data):
                         data += source.recv(1 << 20)
-                    self.calls.append((called, data.split(b"\r\n\r\n", 1)[1]))
+                    self.bodies.append(data.split(b"\r\n\r\n", 1)[1])
                 sink.sendall(data)
         except OSError:
             pass
@@ -108,12 +110,12 @@ def by_hand(engine, body):
 
 
 def by_gyre(api, engine, relay):
-    calls = len(relay.calls)
+    pulls = len(relay.pulls)
     began = time.time()
     pod = api.create(e2e.image("hello"), dockerEntrypoint=[], dockerStartCmd=WORDS)["id"]
     containers = e2e.eventually(lambda: engine.containers(f"gyre.pod={pod}"), 60, 0.02, "the container")
     took = engine.first_line_at(containers[0]["Id"]) - began
-    share = relay.calls[calls][0] - began
+    share = relay.pulls[pulls] - began
     api.until(pod, "running")
     api.call("DELETE", f"/v1/pods/{pod}")
     api.gone(pod)
@@ -142,7 +144,7 @@ def main():
                 took, share = by_gyre(made.api, engine, relay)
                 ours.append(took)
                 shares.append(share)
-                hands.append(by_hand(engine, relay.calls[-1][1]))
+                hands.append(by_hand(engine, relay.bodies[-1]))
         finally:
             engine.remove_all("gyre.bench=1")
             made.clean()
