@@ -60,7 +60,7 @@ void Core::enqueue(Task task) {
 void Core::drain() {
   drain_posted_ = database_failed_ = false;
   if (waiting_.empty()) return;  // what followed has been taken along
-  Callbacks on_failed_commit;  // of the tasks that have run so far, for when nothing of the batch is kept
+  Callbacks on_failed_commit;    // of the tasks that have run so far, for when nothing of the batch is kept
   Callbacks failures;
   std::size_t left = batch_max;
   try {

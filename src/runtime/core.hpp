@@ -27,8 +27,8 @@ class Core {
   // From any thread. `failed` runs instead of the effects when the task threw or its commit failed.
   void post(std::string_view name, std::function<void()> task, std::function<void()> failed = {});
 
-  // Within a task: another one behind those that wait, in the same transaction while the batch has room. It runs even if
-  // this one is undone; when its batch fails, so does this.
+  // Within a task: another one behind those that wait, in the same transaction while the batch has room. It runs even
+  // if this one is undone; when its batch fails, so does this.
   void follow(std::string_view name, std::function<void()> task, std::function<void()> failed = {});
 
   // Within a `failed`: the database did not take the batch, so that the same may well work in a moment; otherwise the
