@@ -94,7 +94,7 @@ void PodService::save(Pod& pod) {
   ++acts_;
   store_.update(pod);
   line_up(pod);
-  if (pod.state == PodState::deleted) pods_in_workspace_.erase(pod.workspace);
+  if (pod.state == PodState::deleted) count_again(pod.workspace);
 }
 
 Result<> PodService::move(Pod& pod, PodEvent event, Because because) {
@@ -314,10 +314,16 @@ scheduler::WaitingLine& PodService::line() const {
 }
 
 void PodService::line_up(const Pod& pod) {
-  if (!line_read_) return;
   const bool other =
-      pod.state == PodState::queued ? line_.put(pod.queue_order.value_or(0), request_of(pod)) : line_.leave(pod.id);
+      !line_read_ ||
+      (pod.state == PodState::queued ? line_.put(pod.queue_order.value_or(0), request_of(pod)) : line_.leave(pod.id));
+  // Also when it has not been read yet: it may be before this write is undone.
   if (other) core_.db().if_undone([this] { line_read_ = false; });
+}
+
+void PodService::count_again(const WorkspaceId& workspace) {
+  pods_in_workspace_.erase(workspace);
+  core_.db().if_undone([this, workspace] { pods_in_workspace_.erase(workspace); });
 }
 
 int PodService::pods_of(const WorkspaceId& workspace) const {
@@ -453,8 +459,8 @@ Result<Pod> PodService::create(const Caller& caller, const CreatePod& input) {
     TRY(apply(pod, PodEvent::deploy, core_.now(), because));
     store_.insert(pod);
     store_.set_uses(pod.id, wish.template_id, wish.registry_auth_id);
-    ++pods_in_workspace_[pod.workspace];
-    core_.db().if_undone([this, workspace = pod.workspace] { pods_in_workspace_.erase(workspace); });
+    count_again(pod.workspace);
+    pods_in_workspace_[pod.workspace] = count + 1;
     line_up(pod);
     tell(pod, std::move(because));
     capacity_changed();

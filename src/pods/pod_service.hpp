@@ -147,6 +147,7 @@ class PodService final : public HostListener {
   scheduler::WaitingLine& line() const;   // the same, against the hosts as their tables have them
   void line_up(const Pod& pod);           // in or out, as its row says now
   int pods_of(const WorkspaceId& workspace) const;
+  void count_again(const WorkspaceId& workspace);            // and if this is undone, once more
   Result<> move(Pod& pod, PodEvent event, Because because);  // apply, save, tell
   void tell(const Pod& pod, Because because);
   void place(Pod& pod, const scheduler::Placement& placement);

@@ -79,7 +79,7 @@ struct World::Machine {
 // transaction one callback: two of them never overlap.
 class World::Session final : public db::Connection {
  public:
-  explicit Session(db::Connection& database) : database_(database) {
+  Session(db::Connection& database, int& commits_to_fail) : database_(database), commits_to_fail_(commits_to_fail) {
     set_fence(LeadershipStore::fence(database_.value<Epoch>("SELECT epoch FROM leadership WHERE id = 1")));
   }
   db::Rows run(std::string_view sql, const std::vector<db::Value>& parameters) override {
@@ -94,6 +94,10 @@ class World::Session final : public db::Connection {
 
  private:
   void control(std::string_view sql) override {
+    if (sql == "COMMIT" && commits_to_fail_ > 0) {
+      --commits_to_fail_;
+      throw db::DbError("the database is away");
+    }
     database_.run(sql, {});
     if (sql.starts_with("BEGIN")) open_ = true;
     if (sql == "COMMIT" || sql == "ROLLBACK") open_ = false;
@@ -101,6 +105,7 @@ class World::Session final : public db::Connection {
   bool in_transaction() const override { return open_; }
 
   db::Connection& database_;
+  int& commits_to_fail_;
   bool open_ = false;
 };
 
@@ -135,7 +140,7 @@ class World::ServerEnd final : public link::AgentLink {
 struct World::Server {
   explicit Server(World& in)
       : world(in),
-        session(*in.db_),
+        session(*in.db_, in.commits_to_fail_),
         core(in.runtime, session),
         events(core),
         feed(core, events),

@@ -67,7 +67,8 @@ class World {
 
   // ---- what can go wrong ----
   void set_link_faults(LinkFaults faults) { faults_ = faults; }
-  void crash_server();  // and start it again with restart_server
+  void fail_commits(int count) { commits_to_fail_ = count; }  // of the server's next ones
+  void crash_server();                                        // and start it again with restart_server
   void restart_server();
   // Another server takes the lead from one that was stopped in its tracks. For `goes_on` the old one is awake again and
   // has not looked up: its timers run, it holds the agents it had, and it answers whoever asks it.
@@ -128,6 +129,7 @@ class World {
   std::vector<std::unique_ptr<Machine>> machines_;
   std::string admin_key_;
   std::size_t checked_runs_ = 0;
+  int commits_to_fail_ = 0;
   std::string backup_;
   std::optional<Time> backup_made_at_, restored_at_;
 };

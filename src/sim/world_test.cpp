@@ -323,6 +323,44 @@ TEST_F(WorldTest, APlaceInTheQueueFollowsWhoComesAndGoes) {
   EXPECT_EQ(place(second), 1);
 }
 
+TEST_F(WorldTest, TheQueueIsAsItWasWhenACommitFails) {
+  image("x");
+  world.add_host("h1", {.gpus = 4});
+  world.run_for(5s);
+  const auto place = [&](const std::string& id) {
+    const auto shown = pod(id);
+    return shown.at("queue").is_object() ? shown.at("queue").as_object().at("position").as_int64() : 0;
+  };
+  const std::string all = R"({"imageName":"x","gpuCount":4,"gpuTypeIds":["NVIDIA A40"]})";
+  const auto runs = create(all);
+  world.run_for(20s);
+  const auto first = create(all), second = create(all);
+  const auto refused = [&](Method method, const std::string& target, const std::string& body = {}) {
+    world.fail_commits(1);
+    const auto answer = world.call(method, target, body);
+    EXPECT_GE(answer.status, 500) << answer.body;
+    world.fail_commits(0);
+  };
+  for (const bool fresh : {false, true}) {  // whether the server has looked at the queue before
+    if (fresh) {
+      world.crash_server();
+      world.restart_server();
+    }
+    refused(Method::post, "/v1/pods/" + first + "/stop");
+    EXPECT_EQ(place(second), 2);
+    refused(Method::del, "/v1/pods/" + first);
+    EXPECT_EQ(place(second), 2);
+    refused(Method::post, "/v1/pods", all);
+    EXPECT_EQ(place(first), 1);
+  }
+  const auto third = create(all);
+  EXPECT_EQ(place(third), 3) << "no place is kept for who was never there";
+  ASSERT_EQ(world.call(Method::del, "/v1/pods/" + runs).status, 204);
+  world.run_for(60s);
+  EXPECT_EQ(status(first), "running");
+  EXPECT_EQ(place(third), 2);
+}
+
 TEST_F(WorldTest, OnlySoManyPodsAreInAWorkspace) {
   std::string last;
   for (int i = 0; i < pods_max_per_workspace; ++i) last = create(R"({"imageName":"x"})");
@@ -332,6 +370,10 @@ TEST_F(WorldTest, OnlySoManyPodsAreInAWorkspace) {
   ASSERT_EQ(world.call(Method::del, "/v1/pods/" + last).status, 204);
   create(R"({"imageName":"x"})");
   EXPECT_EQ(world.call(Method::post, "/v1/pods", R"({"imageName":"x"})").status, 429);
+  const auto pods = boost::json::parse(world.call(Method::get, "/v1/pods?limit=1").body);
+  world.fail_commits(1);
+  EXPECT_GE(world.call(Method::del, "/v1/pods/" + std::string(pods.at(0).at("id").as_string())).status, 500);
+  EXPECT_EQ(world.call(Method::post, "/v1/pods", R"({"imageName":"x"})").status, 429) << "it is still there";
 }
 
 TEST_F(WorldTest, ADryRunSaysWhereAndMakesNothing) {
