@@ -82,6 +82,7 @@ def test_a_key_that_reads_changes_nothing_over_graphql(gyre, keys):
                  "deleteRegistryAuth": 'registryAuthId: "x"', "saveTemplate":
                  'input: {name: "x", imageName: "x", containerDiskInGb: 1, volumeInGb: 0, env: []}',
                  "saveRegistryAuth": 'input: {name: "x", username: "u", password: "p"}',
+                 "updateRegistryAuth": 'input: {id: "x", username: "u", password: "p"}',
                  "secretCreate": 'input: {name: "x", value: "v"}', "updateUserSettings": 'input: {pubKey: ""}',
                  "updateEndpointTemplate": 'input: {templateId: "x", endpointId: "x"}', "saveEndpoint": 'input: {name: "x"}',
                  "podFindAndDeployOnDemand": 'input: {imageName: "x"}', "deployCpuPod": 'input: {imageName: "x"}'}
