@@ -1002,6 +1002,10 @@ void Agent::Impl::create(Pod& pod, const std::string& name) {
   if (order.spec.volume_bytes > 0 && !order.spec.volume_path.empty())
     spec.mounts.push_back(
         {.kind = engine::Mount::Kind::volume, .volume = volume_name(order.pod), .path = order.spec.volume_path});
+  if (!order.spec.volume_of.empty())
+    spec.mounts.push_back({.kind = engine::Mount::Kind::volume,
+                           .volume = volume_name(order.spec.volume_of),
+                           .path = order.spec.volume_path});
   spec.labels = labels(order.pod);
   spec.labels[label::container] = name;
   spec.labels[label::run] = std::to_string(order.run);
@@ -1445,6 +1449,7 @@ void Agent::Impl::read_host(bool list_gpus) {
       facts.driver_version = read->driver->driver_version;
       facts.cuda_version = read->driver->cuda_version;
     }
+    facts.lends_volumes = true;
     const bool first = !std::exchange(facts_known_, true);
     if (!first && facts == facts_) return;
     facts_ = std::move(facts);

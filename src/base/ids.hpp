@@ -36,6 +36,7 @@ using TemplateId = Id<struct TemplateTag>;
 using SecretId = Id<struct SecretTag>;
 using NetworkVolumeId = Id<struct NetworkVolumeTag>;
 using EndpointId = Id<struct EndpointTag>;
+using CloudSyncId = Id<struct CloudSyncTag>;
 using EventId = std::int64_t;  // position in the event feed; grows without gaps being promised
 
 }  // namespace gyre

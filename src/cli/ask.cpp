@@ -1,5 +1,7 @@
 #include "cli/ask.hpp"
 
+#include <cstdio>
+
 #include <boost/json.hpp>
 
 #include "http/client.hpp"
@@ -56,6 +58,19 @@ std::optional<int> ask_first(const Commands& c, const std::string& question, boo
   if (!c.terminal.in_is_tty || c.terminal.confirmed(question)) return std::nullopt;
   c.terminal.line(c.terminal.word(Word::not_done));
   return exit_failed;
+}
+
+int print_stream(Commands& c, const std::string& target) {
+  Call call;
+  call.target = target;
+  const Api::Chunk chunk = [&](std::string_view bytes) {
+    c.terminal.print(bytes);
+    return std::ferror(c.terminal.out) == 0;  // the pager was closed
+  };
+  const auto ended = c.api.stream(call, chunk, c.stop);
+  if (!ended && ended.error().exit == exit_interrupted) return exit_interrupted;
+  if (!ended) return c.terminal.report(ended.error());
+  return exit_ok;
 }
 
 }  // namespace gyre::cli

@@ -16,6 +16,9 @@ Outcome<boost::json::value> ask(Commands& c, const std::string& method, const st
 // `one_page` ended it there.
 Outcome<boost::json::array> ask_all(Commands& c, const std::string& target, std::string& cursor, bool one_page);
 
+// A text that goes on, as a log that is followed, to standard output. The exit code; what was wrong is said.
+int print_stream(Commands& c, const std::string& target);
+
 Outcome<boost::json::value> parsed(const Answer& answer, const Commands& c);
 
 }  // namespace gyre::cli

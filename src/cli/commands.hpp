@@ -83,6 +83,8 @@ std::optional<int> ask_first(const Commands& c, const std::string& question, boo
 int pod_create(Commands& c, const PodCreateFlags& flags, const WaitFlags& wait);
 int pod_list(Commands& c, const PodListFlags& flags);
 int pod_get(Commands& c, const std::string& pod, const WaitFlags& wait);
+// A pod by its id, or by its name when only one has it.
+Outcome<boost::json::value> find_pod(Commands& c, const std::string& pod);
 int pod_logs(Commands& c, const std::string& pod, const PodLogFlags& flags);
 int pod_update(Commands& c, const std::string& pod, const PodUpdateFlags& flags, const WaitFlags& wait);
 enum class PodVerb { start, stop, restart, reset };
@@ -101,6 +103,22 @@ int key_create(Commands& c, const std::string& name, bool read_only);
 int key_list(Commands& c, const ListFlags& flags);
 int key_enable(Commands& c, const std::string& key, bool enabled);  // by id, or by a name that only one has
 int key_delete(Commands& c, const std::vector<std::string>& keys, bool yes);
+
+// gyre sync: copies between a pod's volume and a bucket.
+struct SyncFlags {
+  std::string to, from;  // s3://BUCKET/PREFIX, one of them
+  std::string path, region, endpoint_url;
+  bool detach = false;
+};
+// The request body; keys come from the environment as the `aws` command takes them. Refuses what could not be meant,
+// naming the flag or the variable.
+Result<boost::json::object> sync_body(const std::string& pod, const SyncFlags& flags,
+                                      const std::map<std::string, std::string>& environment);
+int sync_create(Commands& c, const std::string& pod, const SyncFlags& flags);  // and follows its log, unless detached
+int sync_list(Commands& c, const std::string& pod, const ListFlags& flags);    // of one pod, or of all
+int sync_get(Commands& c, const std::string& sync);
+int sync_logs(Commands& c, const std::string& sync, bool follow, std::optional<int> tail);
+int sync_cancel(Commands& c, const std::vector<std::string>& syncs);  // those that have ended leave the list
 
 // Contexts are files here, no server is asked.
 struct ContextCommands {

@@ -39,6 +39,11 @@ std::function<Cell(const Row&)> yes_or_no(std::string name) {
   };
 }
 
+std::string bucket_of(const json::value& sync) {
+  const auto prefix = text_of(sync, "prefix");
+  return "s3://" + text_of(sync, "bucket") + (prefix.empty() ? "" : "/" + prefix);
+}
+
 Cell ports_of(const Row& row) {
   std::string out;
   for (const auto& port : list_of(row.value, "ports")) {
@@ -270,6 +275,34 @@ const Kind& gpu_kind() {
             .to_the_right = true,
             .least_width = 4}},
       .none = Word::no_gpu_types};
+  return kind;
+}
+
+const Kind& sync_kind() {
+  static const Kind kind{
+      .columns = {{.key = "id", .title = Word::col_id, .shown = field("id"), .least_width = 14},
+                  {.key = "pod", .title = Word::col_pod, .shown = field("podId"), .least_width = 14},
+                  {.key = "status", .title = Word::col_status, .shown = status("sync_"), .least_width = 9},
+                  {.key = "direction",
+                   .title = Word::col_direction,
+                   .shown =
+                       [](const Row& row) {
+                         const bool up = text_of(row.value, "direction") == "TO_CLOUD";
+                         return Cell{text_of(row.value, "path") + (up ? " → " : " ← ") + bucket_of(row.value)};
+                       },
+                   .plain = plain("direction"),
+                   .least_width = 12},
+                  {.key = "age",
+                   .title = Word::col_age,
+                   .shown = age("createdAt"),
+                   .plain = plain("createdAt"),
+                   .to_the_right = true,
+                   .least_width = 3},
+                  {.key = "why",
+                   .title = Word::col_why,
+                   .shown = [](const Row& row) { return Cell{text_of(part_of(row.value, "reason"), "text")}; },
+                   .least_width = 8}},
+      .none = Word::no_syncs};
   return kind;
 }
 

@@ -71,6 +71,7 @@ const Kind& pod_kind();
 const Kind& host_kind();
 const Kind& gpu_kind();
 const Kind& key_kind();
+const Kind& sync_kind();
 const Kind& context_kind();
 
 }  // namespace gyre::cli

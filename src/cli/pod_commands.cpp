@@ -25,21 +25,6 @@ std::string pod_target(const std::string& pod, std::string_view rest = "") {
 
 Outcome<json::value> get(Commands& c, const std::string& target) { return ask(c, "GET", target); }
 
-// A pod by its id, or by its name when only one has it.
-Outcome<json::value> find_pod(Commands& c, const std::string& pod) {
-  auto by_id = get(c, pod_target(pod));
-  if (by_id || by_id.error().exit != exit_not_found) return by_id;
-  const auto by_name = get(c, "/v1/pods?name=" + http::url_encode(pod));
-  if (!by_name || !by_name->is_array() || by_name->get_array().empty()) return by_id;
-  const auto& found = by_name->get_array();
-  // Asked for again by its id: only then does the answer say what a waiting pod waits for.
-  if (found.size() == 1) return get(c, pod_target(text_of(found.front(), "id")));
-  std::string ids;
-  for (const auto& one : found) ids += (ids.empty() ? "" : ", ") + text_of(one, "id");
-  Args args{{"count", std::to_string(found.size())}, {"name", pod}, {"ids", ids}};
-  return tl::unexpected(Failure::from(Error{Reason::name_not_unique, std::move(args), ""}, c.terminal.language));
-}
-
 // "{name} ({id}): running" for people, the pod itself for programs.
 void tell(const Commands& c, const json::value& pod) {
   Args args{{"name", printable(text_of(pod, "name"))},
@@ -128,6 +113,20 @@ json::array texts(const std::vector<std::string>& values) {
 }
 
 }  // namespace
+
+Outcome<json::value> find_pod(Commands& c, const std::string& pod) {
+  auto by_id = get(c, pod_target(pod));
+  if (by_id || by_id.error().exit != exit_not_found) return by_id;
+  const auto by_name = get(c, "/v1/pods?name=" + http::url_encode(pod));
+  if (!by_name || !by_name->is_array() || by_name->get_array().empty()) return by_id;
+  const auto& found = by_name->get_array();
+  // Asked for again by its id: only then does the answer say what a waiting pod waits for.
+  if (found.size() == 1) return get(c, pod_target(text_of(found.front(), "id")));
+  std::string ids;
+  for (const auto& one : found) ids += (ids.empty() ? "" : ", ") + text_of(one, "id");
+  Args args{{"count", std::to_string(found.size())}, {"name", pod}, {"ids", ids}};
+  return tl::unexpected(Failure::from(Error{Reason::name_not_unique, std::move(args), ""}, c.terminal.language));
+}
 
 Result<std::vector<std::string>> read_env_file(const std::string& file) {
   std::ifstream in(file);
@@ -288,16 +287,7 @@ int pod_logs(Commands& c, const std::string& pod, const PodLogFlags& flags) {
   if (!flags.stream.empty()) add("stream", flags.stream);
   if (flags.tail) add("tail", std::to_string(*flags.tail));
   if (!flags.since.empty()) add("since", flags.since);
-  Call call;
-  call.target = pod_target(text_of(*found, "id"), "/logs" + query);
-  const Api::Chunk chunk = [&](std::string_view bytes) {
-    c.terminal.print(bytes);
-    return std::ferror(c.terminal.out) == 0;  // the pager was closed
-  };
-  const auto ended = c.api.stream(call, chunk, c.stop);
-  if (!ended && ended.error().exit == exit_interrupted) return exit_interrupted;
-  if (!ended) return c.terminal.report(ended.error());
-  return exit_ok;
+  return print_stream(c, pod_target(text_of(*found, "id"), "/logs" + query));
 }
 
 int pod_verb(Commands& c, PodVerb verb, const std::string& pod, std::optional<int> gpus, const WaitFlags& wait) {

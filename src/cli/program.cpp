@@ -69,6 +69,7 @@ struct Parsed {
   ListFlags show;
   ContextAddFlags context;
   PodExecFlags exec;
+  SyncFlags sync;
   std::string copy_from, copy_to;
   bool wait = false, yes = false, force = false, read_only = false, all = false;
   std::string timeout, pod, host, name, since, shell, key, locked;
@@ -222,6 +223,7 @@ class Program {
     describe_local();
     describe_pods();
     describe_hosts();
+    describe_syncs();
     describe_keys();
     describe_contexts();
     describe_processes();
@@ -486,6 +488,37 @@ class Program {
     auto* gpus = gpu->add_subcommand("list", h(Word::help_gpu_list));
     add_show(gpus, parsed_.show);
     ask(gpus, [this](Commands& c) { return gpu_list(c, parsed_.show); });
+  }
+
+  void describe_syncs() {
+    auto* sync = app_.add_subcommand("sync", h(Word::help_sync));
+    sync->require_subcommand(1);
+    auto* create = sync->add_subcommand("create", h(Word::help_sync_create));
+    add_pod(create);
+    create->add_option("--to", parsed_.sync.to, h(Word::help_sync_to));
+    create->add_option("--from", parsed_.sync.from, h(Word::help_sync_from));
+    create->add_option("--path", parsed_.sync.path, h(Word::help_sync_path));
+    create->add_option("--region", parsed_.sync.region, h(Word::help_sync_region));
+    create->add_option("--endpoint-url", parsed_.sync.endpoint_url, h(Word::help_sync_endpoint));
+    create->add_flag("-d,--detach", parsed_.sync.detach, h(Word::help_sync_detach));
+    ask(create, [this](Commands& c) { return sync_create(c, parsed_.pod, parsed_.sync); });
+    auto* list = sync->add_subcommand("list", h(Word::help_sync_list));
+    list->add_option("pod", parsed_.pod, h(Word::help_pod_id));
+    add_show(list, parsed_.show);
+    ask(list, [this](Commands& c) { return sync_list(c, parsed_.pod, parsed_.show); });
+    const auto of_one = [this, sync](const char* name, Word help) {
+      auto* command = sync->add_subcommand(name, h(help));
+      command->add_option("sync", parsed_.name, h(Word::help_sync_id))->required();
+      return command;
+    };
+    ask(of_one("get", Word::help_sync_get), [this](Commands& c) { return sync_get(c, parsed_.name); });
+    auto* logs = of_one("logs", Word::help_sync_logs);
+    logs->add_flag("-f,--follow", parsed_.logs.follow, h(Word::help_follow));
+    logs->add_option("--tail", parsed_.logs.tail, h(Word::help_tail))->check(CLI::NonNegativeNumber);
+    ask(logs, [this](Commands& c) { return sync_logs(c, parsed_.name, parsed_.logs.follow, parsed_.logs.tail); });
+    auto* cancel = sync->add_subcommand("cancel", h(Word::help_sync_cancel));
+    cancel->add_option("sync", parsed_.keys, h(Word::help_sync_id))->required();
+    ask(cancel, [this](Commands& c) { return sync_cancel(c, parsed_.keys); });
   }
 
   void describe_keys() {

@@ -142,9 +142,11 @@ std::string age_text(Time from, Time now, Language language) {
 }
 
 Tone tone_of_status(std::string_view status) {
-  if (status == "running" || status == "listed") return Tone::good;
-  if (status == "failed" || status == "host_lost" || status == "offline") return Tone::bad;
-  if (status == "stopped" || status == "deleted" || status == "deleting" || status == "retired") return Tone::dim;
+  if (status == "running" || status == "listed" || status == "SUCCEEDED") return Tone::good;
+  if (status == "failed" || status == "host_lost" || status == "offline" || status == "FAILED") return Tone::bad;
+  if (status == "stopped" || status == "deleted" || status == "deleting" || status == "retired" ||
+      status == "CANCELLED")
+    return Tone::dim;
   return Tone::waiting;
 }
 

@@ -101,7 +101,7 @@ Result<Host> HostService::change(const Caller& caller, const HostId& id, HostEve
   TRY(apply(host, event));
   store_.update(host);
   tell(host, "host." + std::string(enum_text(host.state)), reason);
-  listener_->capacity_changed();
+  for (auto* listener : listeners_) listener->capacity_changed();
   return host;
 }
 
@@ -120,7 +120,7 @@ Result<> HostService::retire(const Caller& caller, const HostId& id, bool force)
   auto host = TRY(change(caller, id, HostEvent::retire, Reason::host_retired));
   host.online = false;
   store_.update(host);
-  listener_->host_retired(id);
+  for (auto* listener : listeners_) listener->host_retired(id);
   live_.erase(id);
   core_.after_commit([this, id] {
     link_.send(id, link::RetireHost{});
@@ -150,7 +150,7 @@ void HostService::agent_connected(const HostId& host) {
 void HostService::agent_disconnected(const HostId& host) {
   // Not offline yet: a short break is no silence. Only what streamed over the connection is lost.
   if (const auto found = live_.find(host); found != live_.end()) found->second.connected = false;
-  listener_->channels_lost(host);
+  for (auto* listener : listeners_) listener->channels_lost(host);
   log::info("agent disconnected", {{"host", host.str()}});
 }
 
@@ -161,13 +161,14 @@ void HostService::agent_said(const HostId& host, const link::AgentMessage& messa
     if (metrics_listener_) metrics_listener_(host, *said);
     return;
   }
-  listener_->channel_said(host, message);
+  for (auto* listener : listeners_) listener->channel_said(host, message);
 }
 
 void HostService::hello(const HostId& id, const link::HostFacts& facts) {
   auto host = store_.find(id);
   if (!host || host->state == HostState::retired) return;
   live_[id].network = facts.network;
+  live_[id].lends_volumes = facts.lends_volumes;
   host->os = facts.os;
   host->kernel = facts.kernel;
   host->architecture = facts.architecture;
@@ -196,7 +197,7 @@ void HostService::hello(const HostId& id, const link::HostFacts& facts) {
   }
   for (const auto& gpu : store_.gpus(id))
     if (std::find(shown.begin(), shown.end(), gpu.uuid) == shown.end()) store_.gpu_absent(id, gpu.uuid);
-  listener_->capacity_changed();
+  for (auto* listener : listeners_) listener->capacity_changed();
 }
 
 void HostService::report(const HostId& id, const link::Report& report) {
@@ -242,8 +243,9 @@ void HostService::report(const HostId& id, const link::Report& report) {
     found->second.strays = strays;
     found->second.readings = readings;
   });
-  listener_->host_reported(id, report);
-  if (capacity_may_differ) listener_->capacity_changed();
+  for (auto* listener : listeners_) listener->host_reported(id, report);
+  if (capacity_may_differ)
+    for (auto* listener : listeners_) listener->capacity_changed();
 }
 
 void HostService::expire_silent() {
@@ -270,7 +272,7 @@ void HostService::expire_silent() {
     store_.update(*host);
     tell(*host, "host.offline", Reason::host_went_offline,
          {{"seconds", std::to_string(std::chrono::duration_cast<std::chrono::seconds>(span).count())}});
-    listener_->host_offline(id);
+    for (auto* listener : listeners_) listener->host_offline(id);
   }
 }
 

@@ -61,15 +61,17 @@ struct HostLive {
   };
   std::optional<Row> row;
   std::string network;  // as its agent names it (link::HostFacts)
+  bool lends_volumes = false;
   std::string address;  // that its connection came from
 };
 
 class HostService final : public link::AgentEvents {
  public:
-  // All references must outlive the service; `set_listener` before the first agent speaks.
+  // All references must outlive the service.
   HostService(Core& core, Events& events, link::AgentLink& link, FleetConfig config);
 
-  void set_listener(HostListener& listener) { listener_ = &listener; }
+  // Before the first agent speaks; they are told in the order they came.
+  void add_listener(HostListener& listener) { listeners_.push_back(&listener); }
   void set_metrics_listener(MetricsListener listener) { metrics_listener_ = std::move(listener); }
 
   struct NewToken {
@@ -120,7 +122,7 @@ class HostService final : public link::AgentEvents {
   link::AgentLink& link_;
   FleetConfig config_;
   HostStore store_;
-  HostListener* listener_ = nullptr;
+  std::vector<HostListener*> listeners_;
   MetricsListener metrics_listener_;
   std::map<HostId, HostLive> live_;
   bool watching_ = false;  // live_ has every host that the table says is online

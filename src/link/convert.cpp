@@ -187,6 +187,7 @@ void to_wire(const PodSpec& spec, wire::PodSpec& out) {
   out.set_container_disk_bytes(spec.container_disk_bytes);
   out.set_volume_bytes(spec.volume_bytes);
   out.set_volume_path(utf8(spec.volume_path));
+  out.set_volume_of(utf8(spec.volume_of.str()));
   out.set_restart(to_wire(spec.restart));
 }
 PodSpec pod_spec(const wire::PodSpec& in) {
@@ -203,6 +204,7 @@ PodSpec pod_spec(const wire::PodSpec& in) {
   spec.container_disk_bytes = in.container_disk_bytes();
   spec.volume_bytes = in.volume_bytes();
   spec.volume_path = in.volume_path();
+  spec.volume_of = PodId(in.volume_of());
   spec.restart = restart_of(in.restart());
   return spec;
 }
@@ -370,6 +372,7 @@ void to_wire(const HostFacts& facts, wire::HostFacts& out) {
   out.set_engine_version(utf8(facts.engine_version));
   out.set_container_disk_limit(facts.container_disk_limit);
   out.set_network(utf8(facts.network));
+  out.set_lends_volumes(facts.lends_volumes);
 }
 HostFacts host_facts(const wire::HostFacts& in) {
   HostFacts facts;
@@ -395,6 +398,7 @@ HostFacts host_facts(const wire::HostFacts& in) {
   facts.engine_version = in.engine_version();
   facts.container_disk_limit = in.container_disk_limit();
   facts.network = in.network();
+  facts.lends_volumes = in.lends_volumes();
   return facts;
 }
 

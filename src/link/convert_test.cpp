@@ -93,6 +93,7 @@ class Dice {
     out.spec.container_disk_bytes = number();
     out.spec.volume_bytes = number();
     out.spec.volume_path = text();
+    out.spec.volume_of = PodId(text());
     out.spec.restart = any_enumerator<RestartPolicy>();
     return out;
   }
@@ -219,6 +220,7 @@ class Dice {
         });
         facts.container_disk_limit = flip();
         facts.network = text();
+        facts.lends_volumes = flip();
         return Hello{.facts = facts};
       }
       case 4:

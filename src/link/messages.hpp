@@ -52,6 +52,9 @@ struct PodSpec {
   std::int64_t container_disk_bytes = 0;
   std::int64_t volume_bytes = 0;  // 0: no local volume
   std::string volume_path;        // mount path inside
+  // Whose volume is mounted there instead of one of its own (then volume_bytes is 0): neither made nor removed by this
+  // order. An agent that does not say HostFacts::lends_volumes would leave it out.
+  PodId volume_of;
   RestartPolicy restart = RestartPolicy::always;
   bool operator==(const PodSpec&) const = default;
 };
@@ -190,6 +193,7 @@ struct HostFacts {
   std::string engine_name, engine_version;
   bool container_disk_limit = false;
   std::string network;  // of the agent's process: two that say the same reach each other on 127.0.0.1; empty: not known
+  bool lends_volumes = false;  // understands PodSpec::volume_of
   bool operator==(const HostFacts&) const = default;
 };
 

@@ -116,6 +116,13 @@ Result<Response> list(const PodService& pods, const Request& request) {
 }
 
 Result<Response> logs(PodService& pods, const Request& request) {
+  auto stream = TRY(pods.logs(request.caller, id_of(request), TRY(log_request(request))));
+  return http::stream_response("text/plain; charset=utf-8", std::move(stream));
+}
+
+}  // namespace
+
+Result<link::LogRequest> log_request(const Request& request) {
   link::LogRequest wanted;
   wanted.container = request.query.get("container").value_or("");
   wanted.follow = request.query.flag("follow");
@@ -130,11 +137,8 @@ Result<Response> logs(PodService& pods, const Request& request) {
     wanted.standard_output = *which == "stdout";
     wanted.standard_error = *which == "stderr";
   }
-  auto stream = TRY(pods.logs(request.caller, id_of(request), std::move(wanted)));
-  return http::stream_response("text/plain; charset=utf-8", std::move(stream));
+  return wanted;
 }
-
-}  // namespace
 
 std::vector<Route> pod_routes(PodService& pods, HostService& hosts, Events& events, json::UnknownKeys unknown) {
   const std::string tag = "Pods";

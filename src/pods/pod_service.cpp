@@ -68,7 +68,7 @@ PodService::PodService(Core& core, Events& events, HostService& hosts, QuotaServ
       store_(core.db()),
       logs_(core, link),
       exec_(core, link) {
-  hosts_.set_listener(*this);
+  hosts_.add_listener(*this);
   QuotaUses uses;
   uses.in_workspace = [this](const WorkspaceId& workspace, const MachineTypeId& type) {
     return store_.machine_type_uses(workspace, type);
@@ -659,6 +659,7 @@ Result<> PodService::remove(const Caller& caller, const PodId& id) {
     const auto host = pod.host ? hosts_.store().find(*pod.host) : std::nullopt;
     const bool on_a_host = host && host->state != HostState::retired;
     config_.revoke_keys(id);
+    config_.removing(id);
     store_.set_uses(id, "", "");
     TRY(move(pod, on_a_host ? PodEvent::remove : PodEvent::remove_now, {Reason::deleted_by_user, {}, {}}));
     if (on_a_host) {

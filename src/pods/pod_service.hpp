@@ -30,6 +30,8 @@ struct PodConfig {
   // the table of keys; the pod keeps it sealed, so that its order can be made again at any time.
   std::function<std::string(const WorkspaceId&, const AccountId&, const PodId&)> make_key;
   std::function<void(const PodId&)> revoke_keys;
+  // It is being deleted: what else uses its volume ends. Before the order for it leaves; within the task.
+  std::function<void(const PodId&)> removing = [](const PodId&) {};
   Seal seal;
   std::function<std::string(const std::string& sealed)> unseal;
   PodSources sources;
@@ -121,6 +123,9 @@ class PodService final : public HostListener {
   // For operators' graphs; each is a small query.
   int pods_in(PodState state) const { return store_.count_in(state); }
   std::map<std::string, int> queue_lengths() const;  // by pool; a pod that any of several would take counts in each
+
+  // Channels of logs to any container that the agents of this server know.
+  PodLogs& log_channels() { return logs_; }
 
   Result<> interrupt(const PodId& id);  // for who has precedence: SIGTERM, 5 s, SIGKILL; the volume stays
 

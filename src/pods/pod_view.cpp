@@ -20,14 +20,7 @@ ReasonView words(Reason reason, const Args& args, std::optional<Time> until, Lan
 }
 
 std::optional<ReasonView> words(const Pod& pod, Language language) {
-  if (pod.reason.empty()) return std::nullopt;
-  Args args;
-  const auto stored = boost::json::parse(pod.reason_args);
-  for (const auto& [name, value] : stored.as_object()) args.emplace_back(name, value.as_string());
-  const auto reason = reason_from_text(pod.reason);
-  // A code that this version does not know (after a downgrade) is still shown.
-  if (!reason) return ReasonView{pod.reason, pod.reason, std::nullopt, pod.reason_until};
-  return words(*reason, args, pod.reason_until, language);
+  return reason_view(pod.reason, pod.reason_args, pod.reason_until, language);
 }
 
 std::vector<HostRefusalView> refusals(const scheduler::Verdict& verdict, Language language) {
@@ -212,6 +205,17 @@ DryRunView view(const PodService::DryRun& run, const std::vector<Host>& hosts, L
     out.memoryInGb = in_gb(run.verdict.placement->memory_bytes);
   }
   return out;
+}
+
+std::optional<ReasonView> reason_view(const std::string& code, const std::string& args, std::optional<Time> until,
+                                      Language language) {
+  if (code.empty()) return std::nullopt;
+  Args values;
+  const auto stored = boost::json::parse(args);
+  for (const auto& [name, value] : stored.as_object()) values.emplace_back(name, value.as_string());
+  const auto reason = reason_from_text(code);
+  if (!reason) return ReasonView{code, code, std::nullopt, until};
+  return words(*reason, values, until, language);
 }
 
 json::Fields fields(const ReasonView*) {

@@ -12,6 +12,7 @@
 #include <sstream>
 
 #include "base/enum_text.hpp"
+#include "base/image_reference.hpp"
 
 extern char** environ;
 
@@ -214,6 +215,13 @@ Problem set_shared_paths(Config& config, const Values& values) {
   }
   return {};
 }
+Problem set_sync_image(Config& config, const Values& values) {
+  const auto image = parse_image_reference(values.front());
+  if (!image) return image.error().message();
+  config.sync_image = values.front();
+  return std::nullopt;
+}
+
 Values get_shared_paths(const Config& config) {
   Values out;
   for (const auto& [data_center, path] : config.shared_paths) out.push_back(data_center + "=" + path);
@@ -505,6 +513,12 @@ const Key table[] = {
                "볼륨을 쓸 수 없어요.",
      .set = set_shared_paths,
      .get = get_shared_paths},
+    {.name = "cloud_sync.image",
+     .type = "image with rclone as /usr/bin/rclone or in its PATH",
+     .description = "What copies between a pod's volume and a bucket. Hosts pull it like any image.",
+     .korean = "파드의 볼륨과 버킷 사이를 복사하는 이미지. 호스트가 다른 이미지처럼 내려받아요.",
+     .set = set_sync_image,
+     .get = get_text<&Config::sync_image>},
 };
 
 const Key* find_key(std::string_view name) {

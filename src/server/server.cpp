@@ -14,6 +14,7 @@
 #include "base/free_port.hpp"
 #include "base/log.hpp"
 #include "base/secrets.hpp"
+#include "cloud_syncs/cloud_sync_routes.hpp"
 #include "compat/runpod_graphql.hpp"
 #include "edge/edge.hpp"
 #include "edge/tunnels.hpp"
@@ -236,9 +237,9 @@ class Server {
         tunnels_(core_, link_, link_),
         resources_(core_, resources_config()),
         pods_(core_, events_, hosts_, quotas_, link_, pod_config()),
+        cloud_syncs_(core_, events_, hosts_, pods_, link_, cloud_sync_config()),
         monitoring_(core_, hosts_, pods_, link_, std::move(metrics_store)),
         router_(core_, [this](const http::Request& request) { return accounts_.authenticate(request); }) {
-    hosts_.set_listener(pods_);
     use_timer_ = core_.every(use_is_written_every, "write down the proxy's use", [this] { write_use(); });
     if (epoch) leadership_.emplace(core_, *epoch, LeaseTimes{}, [this] { be_deposed(); });
     watch_everything();
@@ -346,6 +347,7 @@ class Server {
     router_.add(gpu_routes(hosts_));
     router_.add(quota_routes(quotas_, unknown));
     router_.add(pod_routes(pods_, hosts_, events_, unknown));
+    router_.add(cloud_sync_routes(cloud_syncs_, unknown));
     router_.add(metrics_routes(monitoring_, pods_, hosts_));
     router_.add(resources_.routes(unknown));
     router_.add(runpod_graphql_.routes());
@@ -546,6 +548,7 @@ class Server {
       return accounts_.make_pod_key(workspace, account, pod);
     };
     out.revoke_keys = [this](const PodId& pod) { accounts_.revoke_pod_keys(pod); };
+    out.removing = [this](const PodId& pod) { cloud_syncs_.pod_is_removed(pod); };
     out.ways_changed = [this](const Pod& pod, const std::vector<edge::Way>& ways) {
       routes_.set(pod.id, pod.workspace, pod.host.value_or(HostId()), ways);
     };
@@ -562,6 +565,15 @@ class Server {
     out.unseal = [this](const std::string& sealed) { return unseal(key_, sealed).value_or(""); };
     out.sources = resources_.sources();
     out.pods_max_per_workspace = config_.pods_per_workspace;
+    return out;
+  }
+
+  CloudSyncConfig cloud_sync_config() {
+    CloudSyncConfig out;
+    out.image = config_.sync_image;
+    out.seal = [this](const std::string& plain) { return seal(key_, runtime_.random().bytes(24), plain); };
+    out.unseal = [this](const std::string& sealed) { return unseal(key_, sealed).value_or(""); };
+    out.secret = resources_.sources().secret;
     return out;
   }
 
@@ -654,6 +666,7 @@ class Server {
   edge::Tunnels tunnels_;
   Resources resources_;
   PodService pods_;
+  CloudSyncService cloud_syncs_;
   MonitoringService monitoring_;
   compat::RunpodGraphql runpod_graphql_{core_, pods_, resources_, monitoring_};
   http::Router router_;

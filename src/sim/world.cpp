@@ -10,6 +10,7 @@
 #include "accounts/account_routes.hpp"
 #include "base/check.hpp"
 #include "base/secrets.hpp"
+#include "cloud_syncs/cloud_sync_routes.hpp"
 #include "compat/runpod_graphql.hpp"
 #include "events/event_routes.hpp"
 #include "fleet/gpu_routes.hpp"
@@ -150,9 +151,11 @@ struct World::Server {
         quotas(core, events),
         resources(core, resources_config()),
         pods(core, events, hosts, quotas, link, pod_config()),
+        cloud_syncs(core, events, hosts, pods, link, cloud_sync_config()),
         monitoring(core, hosts, pods, link, in.metrics_store_),
         router(core, [this](const http::Request& request) { return accounts.authenticate(request); }) {
     router.add(pod_routes(pods, hosts, events, json::UnknownKeys::refuse));
+    router.add(cloud_sync_routes(cloud_syncs, json::UnknownKeys::refuse));
     router.add(quota_routes(quotas, json::UnknownKeys::refuse));
     router.add(resources.routes(json::UnknownKeys::refuse));
     router.add(runpod_graphql.routes());
@@ -178,10 +181,19 @@ struct World::Server {
       return accounts.make_pod_key(w, a, p);
     };
     config.revoke_keys = [this](const PodId& pod) { accounts.revoke_pod_keys(pod); };
+    config.removing = [this](const PodId& pod) { cloud_syncs.pod_is_removed(pod); };
     config.seal = [this](const std::string& plain) { return seal(installation_key, core.random().bytes(24), plain); };
     config.unseal = [](const std::string& sealed) { return unseal(installation_key, sealed).value(); };
     config.sources = resources.sources();
     config.pods_max_per_workspace = pods_max_per_workspace;
+    return config;
+  }
+  CloudSyncConfig cloud_sync_config() {
+    CloudSyncConfig config;
+    config.image = sync_image;
+    config.seal = [this](const std::string& plain) { return seal(installation_key, core.random().bytes(24), plain); };
+    config.unseal = [](const std::string& sealed) { return unseal(installation_key, sealed).value(); };
+    config.secret = resources.sources().secret;
     return config;
   }
   ResourcesConfig resources_config() {
@@ -205,6 +217,7 @@ struct World::Server {
   QuotaService quotas;
   Resources resources;
   PodService pods;
+  CloudSyncService cloud_syncs;
   MonitoringService monitoring;
   compat::RunpodGraphql runpod_graphql{core, pods, resources, monitoring};
   http::Router router;
@@ -578,6 +591,7 @@ void World::check() {
     std::map<std::string, std::int64_t> run_of;
     for (const auto& run : at->engine.history()) {
       const auto& pod_id = run.labels.at("gyre.pod");
+      if (is_cloud_sync(PodId(pod_id))) continue;
       const auto number = std::stoll(run.labels.at("gyre.run"));
       auto& highest = run_of[pod_id];
       EXPECT_GE(number, highest) << where << "pod " << pod_id << " was started by an order of an old generation";

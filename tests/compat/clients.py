@@ -2,15 +2,9 @@
 
 import json
 import os
-import pathlib
-import shutil
 import subprocess
 
-import pytest
-
-from gyre import ROOT
-
-KEPT = ROOT / ".local/clients"
+from pypi import python_package
 
 
 class Refused(AssertionError):
@@ -21,26 +15,12 @@ class Refused(AssertionError):
         self.kind, self.words = kind, words
 
 
-def python_package(version):
-    """The folder with `runpod` and what it needs; installed once. Skips when PyPI cannot be reached."""
-    folder = KEPT / f"python-runpod-{version}"
-    if (folder / "complete").exists():
-        return folder
-    shutil.rmtree(folder, ignore_errors=True)
-    done = subprocess.run(["/usr/bin/python3", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target",
-                           str(folder), f"runpod=={version}"], capture_output=True, text=True, timeout=900)
-    if done.returncode != 0:
-        pytest.skip(f"PyPI cannot be reached: {done.stderr.strip().splitlines()[-1] if done.stderr.strip() else 'pip failed'}")
-    (folder / "complete").touch()
-    return folder
-
-
 class PythonClient:
     """Programs that `import runpod`, each in a process of its own, as a user of this Gyre would write them."""
 
     def __init__(self, version, gyre, key=None):
         self.version, self.gyre, self.key = version, gyre, key or gyre.said["apiKey"]
-        self.folder = python_package(version)
+        self.folder = python_package("runpod", version)
 
     def run(self, program):
         """What the program leaves in `answer`; raises Refused with what it raised."""

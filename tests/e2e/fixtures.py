@@ -32,6 +32,7 @@ def started(folder, **options):
     shared = made.home / "shared"  # network volumes
     shared.mkdir()
     made.settings["GYRE_VOLUMES_SHARED_PATHS"] = f"LOCAL={shared}"
+    made.settings["GYRE_CLOUD_SYNC_IMAGE"] = helpers.image("rclone")
     try:
         made.up()
         yield made

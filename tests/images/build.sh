@@ -188,6 +188,19 @@ if wanted sftp; then
     "$work/sftp.tar.gz"
 fi
 
+# What cloud syncs run: Debian's rclone with the libraries it needs and the authorities of the world.
+if wanted rclone; then
+  mkdir -p "$work/rclone/usr/bin" "$work/rclone/etc/ssl/certs" "$work/rclone/tmp"
+  cp /usr/bin/rclone "$work/rclone/usr/bin/"
+  cp -L /etc/ssl/certs/ca-certificates.crt "$work/rclone/etc/ssl/certs/"
+  ldd /usr/bin/rclone | grep -o '/[^ ]*' | while read -r library; do
+    mkdir -p "$work/rclone$(dirname "$library")"
+    cp -L "$library" "$work/rclone$library"
+  done
+  pack "$work/rclone" "$work/rclone.tar.gz"
+  push_image gyre/rclone:1 linux amd64 "$(config '{"Entrypoint": ["rclone"]}')" "$work/rclone.tar.gz"
+fi
+
 script_layer fill <<'END'
 # Writes $MB megabytes to $FILE until a piece is refused, then stays. After each piece the file system closes its
 # books: btrfs counts what a subvolume holds when it commits, so that what comes between two commits can be let through.
