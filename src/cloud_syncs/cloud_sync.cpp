@@ -125,7 +125,8 @@ std::vector<std::string> rclone_arguments(const CloudSyncWish& wish) {
           "--config=",
           "--stats=5s",
           "--stats-one-line",
-          "--stats-log-level=NOTICE"};
+          "--stats-log-level=NOTICE",
+          "--error-on-no-transfer"};
 }
 
 std::map<std::string, std::string> rclone_environment(const CloudSyncWish& wish, const CloudCredentials& credentials) {
@@ -169,6 +170,8 @@ CloudSyncExit meaning_of_exit(const CloudSyncId& id, const CloudSyncWish& wish, 
       return {CloudSyncEvent::broke,
               {Reason::cloud_sync_source_missing,
                {{"source", up ? wish.path : wish.bucket + (wish.prefix.empty() ? "" : "/" + wish.prefix)}}}};
+    case 9:  // well, but no file was copied
+      return {CloudSyncEvent::copied, {Reason::cloud_sync_nothing_copied, {}}};
     default:
       return {CloudSyncEvent::broke,
               {Reason::cloud_sync_failed, {{"exit_code", std::to_string(container.exit_code)}, {"id", id.str()}}}};

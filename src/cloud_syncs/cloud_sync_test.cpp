@@ -258,6 +258,11 @@ TEST_F(CloudSyncTest, SaysWhyItFailed) {
     EXPECT_EQ(reason_of(id), reason);
     EXPECT_FALSE(holds_credentials(id));
   }
+  copies_for(2s, 9);
+  const auto nothing = start();
+  world.run_for(30s);
+  EXPECT_EQ(status_of(nothing), "SUCCEEDED");
+  EXPECT_EQ(reason_of(nothing), "cloud_sync_nothing_copied");
   world.registry.remove(sim::sync_image);
   const auto id = start();
   world.run_for(30s);

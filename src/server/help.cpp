@@ -42,7 +42,7 @@ http::Response page(const http::Request& request, Language language, const std::
                      "initial-scale=1\">\n<meta name=\"color-scheme\" content=\"light dark\">\n<title>" +
                      title +
                      " · Gyre</title>\n<link rel=\"icon\" href=\"/assets/logo.svg\" type=\"image/svg+xml\">\n<link "
-                     "rel=\"stylesheet\" href=\"/assets/landing.css\">\n</head>\n<body>\n<header><img "
+                     "rel=\"stylesheet\" href=\"/assets/pages.css\">\n</head>\n<body>\n<header><img "
                      "src=\"/assets/logo.svg\" alt=\"\" width=\"28\" height=\"28\"><a href=\"/help?lang=" +
                      (korean ? "ko" : "en") + "\">Gyre " + (korean ? "도움말" : "Help") +
                      "</a><span class=\"gap\"></span><a href=\"" + path + "?lang=" + (korean ? "en" : "ko") +

@@ -40,7 +40,7 @@
 #include "runtime/metrics.hpp"
 #include "runtime/os_random.hpp"
 #include "server/help.hpp"
-#include "server/landing.hpp"
+#include "server/pages.hpp"
 #include "server/ssh_door.hpp"
 #include "server/standby.hpp"
 #include "server/system_routes.hpp"
@@ -354,7 +354,7 @@ class Server {
     router_.add(
         system_routes({router_, metrics_, [this] { return !closing_; }, [this] { return monitoring_.prometheus(); }}));
     router_.add(pod_exec_routes(pods_));
-    router_.add(landing_routes());
+    router_.add(page_routes());
     router_.add(help_routes());
   }
 

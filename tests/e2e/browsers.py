@@ -4,6 +4,8 @@ import shutil
 
 import pytest
 
+from gyre import eventually
+
 
 def chromium(folder, *more_flags):
     """For a fixture: `yield from chromium(...)`."""
@@ -21,3 +23,13 @@ def chromium(folder, *more_flags):
     made.set_page_load_timeout(60)
     yield made
     made.quit()
+
+
+def log_in(browser, gyre):
+    """By the link that works once, with no password set."""
+    from selenium.webdriver.common.by import By
+    browser.delete_all_cookies()
+    browser.get(gyre.said["console"])
+    eventually(lambda: browser.find_element(By.ID, "login-form").is_displayed(), 10, what="the page to log in")
+    browser.find_element(By.CSS_SELECTOR, "#login-form button").click()
+    eventually(lambda: browser.find_element(By.ID, "pods").is_displayed(), 10, what="being logged in")

@@ -223,6 +223,6 @@ def test_the_landing_page_speaks_for_itself(gyre):
         page = requests.get(gyre.said["url"] + path, timeout=10)
         assert page.status_code == 200 and page.headers["Content-Type"].startswith("text/html")
         assert "unsafe-inline" not in page.headers["Content-Security-Policy"]
-    for asset, kind in (("landing.js", "text/javascript"), ("landing.css", "text/css"), ("logo.svg", "image/svg+xml")):
+    for asset, kind in (("page.js", "text/javascript"), ("pods.js", "text/javascript"), ("pages.css", "text/css"), ("logo.svg", "image/svg+xml")):
         answer = requests.get(f"{gyre.said['url']}/assets/{asset}", timeout=10)
         assert answer.status_code == 200 and answer.headers["Content-Type"].startswith(kind)

@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from browsers import chromium, log_in
 from buckets import Store
 from gyre import EXIT_FAILED, eventually, image, stranger_key
 
@@ -70,7 +71,7 @@ def test_what_goes_up_comes_down_again_byte_for_byte(gyre, api, docker, store, p
     api.call("DELETE", f"/v1/pods/{other}")
     api.gone(other)
     eventually(lambda: not docker.containers(f"gyre.pod={sync['id']}"), 60, what="its container being gone")
-    assert not [one for one in docker.volumes() if other in one["Name"]]
+    eventually(lambda: not docker.volumes(f"gyre.pod={other}"), 60, what="its volume being gone")
 
 
 def test_a_pod_without_its_gpus_and_a_stopped_one_reach_their_data(gyre, api, store, pod):
@@ -86,14 +87,13 @@ def test_a_pod_without_its_gpus_and_a_stopped_one_reach_their_data(gyre, api, st
     assert store.keys()["without/file"] == 5
 
 
-def test_wrong_keys_and_nothing_there_are_said_and_nothing_is_made(api, store, pod):
-    wrong = ended(api, begun(api, store, pod, "TO_CLOUD", secretAccessKey="not-the-key", path="/workspace"))
-    missing = ended(api, begun(api, store, pod, "TO_CLOUD", path="/workspace/none"))
-    assert missing["status"] == "FAILED" and missing["reason"]["code"] == "cloud_sync_source_missing", missing
-    in_it = begun(api, store, pod, "FROM_CLOUD", bucket="no-such-bucket")
-    assert ended(api, in_it)["status"] == "FAILED"
-    assert "NoSuchBucket" in api.call("GET", f"/v1/cloudsyncs/{in_it['id']}/logs").text
-    del wrong  # an empty volume with wrong keys has nothing to copy
+def test_nothing_to_copy_is_said(api, store, pod):
+    for wish in ({"direction": "TO_CLOUD", "path": "/workspace/none"}, {"direction": "FROM_CLOUD", "bucket": "no-such-bucket"}):
+        seen = ended(api, begun(api, store, pod, **wish))
+        assert seen["status"] == "FAILED" and seen["reason"]["code"] == "cloud_sync_source_missing", seen
+    for wish in ({"direction": "TO_CLOUD"}, {"direction": "FROM_CLOUD", "prefix": "nothing/there"}):
+        seen = ended(api, begun(api, store, pod, **wish))
+        assert seen["status"] == "SUCCEEDED" and seen["reason"]["code"] == "cloud_sync_nothing_copied", seen
 
 
 def test_wrong_keys_fail_with_the_stores_words(gyre, api, store, pod):
@@ -160,3 +160,78 @@ def test_the_command_line(gyre, store, pod):
     unset = gyre.cli("sync", "create", pod, "--to", f"s3://{store.bucket}", expect=None, env={"AWS_ACCESS_KEY_ID": ""})
     assert unset.returncode != 0 and "AWS_ACCESS_KEY_ID" in unset.stderr
     assert os.environ.get("AWS_SECRET_ACCESS_KEY") is None
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    yield from chromium(tmp_path_factory.mktemp("chromium"))
+
+
+def test_the_form_in_a_browser(fresh_gyre, browser, store):
+    from selenium.webdriver.common.by import By
+    gyre, api = fresh_gyre, fresh_gyre.api
+    log_in(browser, gyre)
+    pod = api.run(image("web"), volumeInGb=1, name="with-a-volume")["id"]
+    in_pod(gyre, pod, "echo from the form > /workspace/form")
+
+    def one(name):
+        return browser.find_element(By.ID, name)
+
+    def type_in(**fields):
+        for name, text in fields.items():
+            one(name).clear()
+            one(name).send_keys(text)
+
+    def words():
+        return browser.find_element(By.TAG_NAME, "main").text
+
+    # From the list of pods, as a person finds it.
+    eventually(lambda: browser.find_elements(By.LINK_TEXT, "Cloud sync"), 20, what="the way to the form")[0].click()
+    eventually(lambda: browser.find_elements(By.ID, "form") and one("form").is_displayed(), 20, what="the form")
+    assert one("path").get_attribute("value") == "/workspace"
+    type_in(bucket="no bucket", endpointUrl=store.endpoint, accessKeyId=store.key, secretAccessKey=store.secret)
+    one("form").submit()
+    eventually(lambda: "bucket" in one("problem").text, 10, what="the refusal")
+    assert one("bucket").get_attribute("aria-invalid") == "true"
+    type_in(bucket=store.bucket, prefix="form")
+    one("form").submit()
+    eventually(lambda: "Done" in one("status").text, 60, what="the copy's end")
+    assert store.read("form/form") == b"from the form\n"
+    eventually(lambda: "100%" in one("latest").text, 10, what="how far it was")
+    assert one("secretAccessKey").get_attribute("value") == "", "the key is kept nowhere"
+    if folder := os.environ.get("GYRE_TEST_PICTURES"):
+        browser.save_screenshot(f"{folder}/sync-en.png")
+    # In Korean, and what failed says why; after a reload it is in the list.
+    one("language").click()
+    eventually(lambda: "클라우드 동기화" in words(), 10, what="Korean")
+    type_in(bucket="no-such-bucket", secretAccessKey=store.secret)
+    browser.find_element(By.CSS_SELECTOR, "input[value=FROM_CLOUD]").click()
+    one("form").submit()
+    eventually(lambda: "실패" in one("status").text, 60, what="its failing")
+    eventually(lambda: "no-such-bucket" in one("why").text and "아무것도 없습니다" in one("why").text, 10, what="why")
+    if folder:
+        browser.save_screenshot(f"{folder}/sync-ko.png")
+    browser.refresh()
+    eventually(lambda: "실패" in one("rows").text and "완료" in one("rows").text, 20, what="the earlier ones")
+    if folder:
+        browser.set_window_size(420, 900)
+        browser.save_screenshot(f"{folder}/sync-phone.png")
+        browser.get(gyre.said["url"])
+        eventually(lambda: browser.find_elements(By.LINK_TEXT, "클라우드 동기화"), 20, what="the list")
+        browser.save_screenshot(f"{folder}/pods-phone.png")
+        browser.set_window_size(1000, 700)
+        browser.save_screenshot(f"{folder}/pods.png")
+        browser.back()
+        eventually(lambda: browser.find_elements(By.ID, "form") and one("form").is_displayed(), 20, what="the form")
+        browser.set_window_size(1000, 700)
+    # One that is under way is found again and cancelled.
+    in_pod(gyre, pod, "head -c 900000000 /dev/zero > /workspace/large")
+    type_in(bucket=store.bucket, prefix="large", endpointUrl=store.endpoint, accessKeyId=store.key, secretAccessKey=store.secret)
+    one("form").submit()
+    eventually(lambda: one("cancel").is_displayed(), 30, what="a way to cancel")
+    browser.refresh()
+    eventually(lambda: one("cancel").is_displayed(), 30, what="the same after a reload")
+    one("cancel").click()
+    eventually(lambda: "취소됨" in words(), 60, what="its being cancelled")
+    errors = [line["message"] for line in browser.get_log("browser") if "Content Security Policy" in line["message"]]
+    assert not errors, errors

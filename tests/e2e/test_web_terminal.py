@@ -1,7 +1,7 @@
 """The terminal in a browser: a real one, headless."""
 
 import pytest
-from browsers import chromium
+from browsers import chromium, log_in
 from gyre import eventually, image
 
 pytest.importorskip("selenium.webdriver")
@@ -18,11 +18,7 @@ def browser(tmp_path_factory):
 def page(fresh_gyre, browser):
     """A browser that is logged in, and a pod."""
     gyre, api = fresh_gyre, fresh_gyre.api
-    browser.delete_all_cookies()
-    browser.get(gyre.said["console"])
-    eventually(lambda: browser.find_element(By.ID, "login-form").is_displayed(), 10, what="the page to log in")
-    browser.find_element(By.CSS_SELECTOR, "#login-form button").click()
-    eventually(lambda: browser.find_element(By.ID, "pods").is_displayed(), 10, what="being logged in")
+    log_in(browser, gyre)
     pod = api.run(image("web"), name="in-the-browser")["id"]
     browser.get(f"{gyre.said['url']}/pods/{pod}/terminal")
     browser.execute_script("localStorage.clear(); sessionStorage.clear(); localStorage.setItem('screen-reader', '1')")

@@ -1,4 +1,4 @@
-#include "server/landing.hpp"
+#include "server/pages.hpp"
 
 #include "base/secrets.hpp"
 
@@ -49,14 +49,16 @@ http::Route route(std::string path, const Asset& asset, std::string summary) {
 
 }  // namespace
 
-std::vector<http::Route> landing_routes() {
+std::vector<http::Route> page_routes() {
   std::vector<http::Route> out;
   for (const auto& asset : assets()) {
-    if (asset.name == "index.html") {
+    if (asset.name == "pods.html") {
       out.push_back(route("/", asset, "The pods in a browser"));
       out.push_back(route("/login", asset, "Log in with a link that works once"));
     } else if (asset.name == "terminal.html") {
       out.push_back(route("/pods/{id}/terminal", asset, "A terminal in a pod, in a browser"));
+    } else if (asset.name == "sync.html") {
+      out.push_back(route("/pods/{id}/sync", asset, "Copies between a pod's volume and a bucket, in a browser"));
     } else {
       out.push_back(route("/assets/" + std::string(asset.name), asset, "A file of the page"));
     }

@@ -1,8 +1,8 @@
-// The landing page: log in, then the pods, live. The whole console comes with a later release; this page is small on
-// purpose and uses the public API only. Nothing from the server is ever put in as HTML.
-'use strict';
+// The page at / and /login: log in, then the pods, live. The whole console comes with a later release; this page is small
+// on purpose and uses the public API only. Nothing from the server is ever put in as HTML.
+import {$, badge, call, language, on_language, problem, say, show_words, t} from '/assets/page.js';
 
-const words = {
+say({
   en: {
     language: '한국어', logout: 'Log out', welcome: 'A GPU cloud of your own',
     what: 'This server runs containers with GPUs on your machines. Log in to see what runs, or use the command line on the machine where it was started.',
@@ -12,7 +12,7 @@ const words = {
     pods: 'Pods', pods_caption: 'All pods of your workspace', col_status: 'Status', col_name: 'Name', col_gpu: 'GPU', col_host: 'Host',
     col_image: 'Image', col_since: 'Created', empty: 'No pods yet. Start the first one from the command line:',
     later: 'This page shows the state; a full console comes with a later release. Until then the command line does everything: gyre --help',
-    api: 'Description of the API', help: 'Help', live: 'live', stale: 'connection lost, trying again', simulated: 'simulated', cpu: 'CPU',
+    api: 'Description of the API', help: 'Help', terminal: 'Terminal', sync: 'Cloud sync', live: 'live', stale: 'connection lost, trying again', simulated: 'simulated', cpu: 'CPU',
     position: (n) => `position ${n} in the queue`,
     pulling: (p, done, total, rate) => `pulling the image: ${p}% (${done} of ${total}, ${rate}/s)`,
     registered: 'Registered', queued: 'Queued', provisioning: 'Starting', running: 'Running', interrupting: 'Interrupting',
@@ -28,35 +28,25 @@ const words = {
     pods: '파드', pods_caption: '워크스페이스의 모든 파드', col_status: '상태', col_name: '이름', col_gpu: 'GPU', col_host: '호스트',
     col_image: '이미지', col_since: '만든 때', empty: '파드가 아직 없어요. 명령줄에서 첫 파드를 시작해 보세요.',
     later: '이 화면은 상태만 보여 줘요. 전체 콘솔은 다음 릴리스에 나와요. 그때까지는 명령줄로 모두 할 수 있어요: gyre --help',
-    api: 'API 설명', help: '도움말', live: '실시간', stale: '연결이 끊겨 다시 시도하는 중이에요', simulated: '시뮬레이션', cpu: 'CPU',
+    api: 'API 설명', help: '도움말', terminal: '터미널', sync: '클라우드 동기화', live: '실시간', stale: '연결이 끊겨 다시 시도하는 중이에요', simulated: '시뮬레이션', cpu: 'CPU',
     position: (n) => `대기열 ${n}번째`,
     pulling: (p, done, total, rate) => `이미지를 받는 중: ${p}% (${total} 중 ${done}, ${rate}/초)`,
     registered: '등록됨', queued: '대기 중', provisioning: '시작 중', running: '실행 중', interrupting: '중단하는 중',
     host_lost: '호스트 연결 끊김', stopping: '중지하는 중', stopped: '중지됨', failed: '실패', deleting: '삭제하는 중', deleted: '삭제됨',
     unreachable: '서버가 응답하지 않아요. 서버가 실행 중인지 확인하고 새로 고침해 주세요.',
   },
-};
+});
 // Status: its tone and an icon, so that colour alone says nothing.
 const tones = {
   registered: ['info', '◌'], queued: ['warn', '◷'], provisioning: ['info', '↻'], running: ['ok', '●'], interrupting: ['warn', '↻'],
   host_lost: ['bad', '⚠'], stopping: ['info', '↻'], stopped: ['off', '■'], failed: ['bad', '✕'], deleting: ['off', '↻'], deleted: ['off', '✕'],
 };
 
-const $ = (id) => document.getElementById(id);
-let language = localStorage.getItem('language') || (navigator.language.startsWith('ko') ? 'ko' : 'en');
 let token = location.pathname === '/login' ? new URLSearchParams(location.search).get('token') : null;
 let events = null, timer = 0, reading = false, readAgain = false, shown = [];
 
-function t(name, ...values) {
-  const text = words[language][name];
-  return typeof text === 'function' ? text(...values) : text;
-}
-
 function speak() {
-  document.documentElement.lang = language;
-  for (const element of document.querySelectorAll('[data-text]')) element.textContent = t(element.dataset.text);
-  $('language').textContent = t('language');
-  $('language').lang = language === 'ko' ? 'en' : 'ko';
+  show_words();
   $('login-help').textContent = t(token ? 'login_once' : 'login_password');
   $('password-label').textContent = t(token ? 'new_password' : 'password');
   $('password').autocomplete = token ? 'new-password' : 'current-password';
@@ -69,31 +59,6 @@ function bytes(count) {
   let unit = 0;
   for (; count >= 1000 && unit < units.length - 1; unit++) count /= 1000;
   return `${count.toFixed(unit && count < 100 ? 1 : 0)} ${units[unit]}`;
-}
-
-function problem(text) {
-  $('problem').textContent = text || '';
-  $('problem').hidden = !text;
-}
-
-// The answer's JSON; throws the server's own words.
-async function call(method, path, body) {
-  let response;
-  try {
-    response = await fetch(path, {
-      method, credentials: 'same-origin', body: body && JSON.stringify(body),
-      headers: {'Accept-Language': language, 'X-Gyre-CSRF': '1', ...(body && {'Content-Type': 'application/json'})},
-    });
-  } catch {
-    throw new Error(t('unreachable'));
-  }
-  const text = await response.text();
-  let answer = null;
-  try { answer = text ? JSON.parse(text) : null; } catch { /* not ours: the status says enough */ }
-  if (response.ok) return answer;
-  const failure = new Error(answer && answer.detail ? [answer.detail, answer.fix].filter(Boolean).join(' · ') : `HTTP ${response.status}`);
-  failure.status = response.status;
-  throw failure;
 }
 
 function show_login() {
@@ -111,17 +76,9 @@ function cell(row, text, more) {
   for (const line of more || []) {
     const part = document.createElement('span');
     part.className = 'more';
-    part.textContent = line;
+    part.append(line);
     made.append(part);
   }
-  return made;
-}
-
-function badge(status) {
-  const [tone, icon] = tones[status] || ['off', '?'];
-  const made = document.createElement('span');
-  made.className = `badge ${tone}`;
-  made.textContent = `${icon} ${t(status) || status}`;
   return made;
 }
 
@@ -138,12 +95,27 @@ function why(pod) {
   return lines;
 }
 
+function link(to, text) {
+  const made = document.createElement('a');
+  made.href = to;
+  made.textContent = text;
+  return made;
+}
+
+// What can be done with it in a browser.
+function ways(pod) {
+  const here = `/pods/${encodeURIComponent(pod.id)}`, out = [];
+  if (pod.status === 'running') out.push(link(`${here}/terminal`, t('terminal')));
+  if (pod.volumeInGb > 0) out.push(link(`${here}/sync`, t('sync')));
+  return out;
+}
+
 function draw() {
   const rows = $('rows');
   const made = shown.map((pod) => {
     const row = document.createElement('tr');
-    cell(row, badge(pod.status), why(pod));
-    cell(row, pod.name, [pod.id]);
+    cell(row, badge(tones, pod.status), why(pod));
+    cell(row, pod.name, [pod.id, ...ways(pod)]);
     const type = pod.gpu && (pod.gpu.id || pod.gpu.displayName);
     cell(row, pod.gpuCount ? `${pod.gpuCount} × ${type || 'GPU'}` : t('cpu'), pod.simulated ? [t('simulated')] : []);
     cell(row, pod.hostName || '–');
@@ -231,9 +203,7 @@ $('logout').addEventListener('click', async () => {
   show_login();
 });
 
-$('language').addEventListener('click', () => {
-  language = language === 'ko' ? 'en' : 'ko';
-  localStorage.setItem('language', language);
+on_language(() => {
   speak();
   if (!$('pods').hidden) read();
 });
