@@ -9,7 +9,7 @@ namespace {
 
 constexpr Duration tend_period = 5s;
 constexpr int removed_at_once_max = 100;
-constexpr std::int64_t container_disk_bytes = 1'000'000'000;  // rclone writes nothing outside the volume
+constexpr std::int64_t own_disk_bytes = 1'000'000'000;  // rclone writes nothing outside the volume
 
 CloudSyncWish wish_of(const CloudSync& sync) {
   auto wish = json::decode<CloudSyncWish>(sync.wish, json::UnknownKeys::ignore);
@@ -188,7 +188,7 @@ link::PodOrder CloudSyncService::make_order(const CloudSync& sync) const {
   spec.hostname = sync.id.str();
   spec.vcpus = config_.vcpus;
   spec.memory_bytes = config_.memory_bytes;
-  spec.container_disk_bytes = container_disk_bytes;
+  spec.container_disk_bytes = own_disk_bytes;
   spec.volume_of = sync.pod;
   spec.volume_path = wish.volume_path;
   spec.restart = link::RestartPolicy::never;

@@ -23,7 +23,6 @@
 namespace gyre {
 namespace {
 
-constexpr std::int64_t gb = 1'000'000'000;
 
 bool wants_up(PodState state) {
   return state == PodState::provisioning || state == PodState::running || state == PodState::host_lost;
@@ -137,7 +136,7 @@ void PodService::take_shares(Pod& pod, const HostId& host, const link::PodFacts&
   const bool unknown = facts.vcpus <= 0 && before && before->host == host;
   hosts_.store().allocate({pod.id, host, unknown ? before->vcpus : facts.vcpus,
                            unknown ? before->memory_bytes : facts.memory_bytes,
-                           (static_cast<std::int64_t>(wish.container_disk_gb) + wish.volume_gb) * gb});
+                           disk_bytes(wish)});
   pod.host = host;
   pod.zero_gpu = wish.gpu_count > 0 && facts.gpus.empty();
   live_.erase(pod.id);

@@ -178,7 +178,7 @@ link::PodOrder PodService::make_order(const Pod& pod, const HostId& host) const 
   spec.memory_bytes = allocation.memory_bytes;
   spec.shm_bytes =
       wish.shm_gb > 0 ? static_cast<std::int64_t>(wish.shm_gb * 1024 * 1024 * 1024) : allocation.memory_bytes / 2;
-  spec.container_disk_bytes = wish.container_disk_gb * gb;
+  spec.container_disk_bytes = container_disk_bytes(wish);
   spec.volume_bytes = wish.volume_gb * gb;
   spec.volume_path = wish.volume_path;
   spec.restart = wish.restart;
@@ -366,8 +366,7 @@ void PodService::place(Pod& pod, const scheduler::Placement& placement) {
   // The table of GPUs has the last word: one that another pod holds is not given again, whatever the snapshot said.
   const bool held = hosts_.store().hold_gpus(placement.host, placement.gpus, pod.id);
   CHECK(held);  // the snapshot was made in this very task
-  const auto disk = (static_cast<std::int64_t>(wish.container_disk_gb) + wish.volume_gb) * gb;
-  hosts_.store().allocate({pod.id, placement.host, placement.vcpus, placement.memory_bytes, disk});
+  hosts_.store().allocate({pod.id, placement.host, placement.vcpus, placement.memory_bytes, disk_bytes(wish)});
   pod.host = placement.host;
   pod.run = next_run(pod);
   pod.started_at.reset();
@@ -533,7 +532,7 @@ Result<Pod> PodService::update(const Caller& caller, const PodId& id, const Upda
     if (change.resets && runs && before.locked && change.wish.locked)
       return fail(Reason::pod_locked, {{"pod", id.str()}});
     const auto more_volume = (change.wish.volume_gb - before.volume_gb) * gb;
-    const auto more_disk = (change.wish.container_disk_gb - before.container_disk_gb) * gb;
+    const auto more_disk = container_disk_bytes(change.wish) - container_disk_bytes(before);
     // A pod that does not run holds its volume alone; its disk is asked for when it starts.
     if (const auto held = hosts_.store().allocation(pod.id)) TRY(check_room(pod, more_volume + (runs ? more_disk : 0)));
     pod.wish = wish_to_text(change.wish);

@@ -184,7 +184,7 @@ PodView view(const PodDetail& detail, Language language, MachinePart machine) {
   out.healthy = up && detail.seen.healthy;
   if (detail.facts && up) {
     warn_if_full(out, Reason::container_disk_nearly_full, detail.facts->container_disk_used_bytes,
-                 wish.container_disk_gb * gb, language);
+                 container_disk_bytes(wish), language);
     warn_if_full(out, Reason::volume_nearly_full, detail.facts->volume_used_bytes.value_or(0), wish.volume_gb * gb,
                  language);
   }

@@ -322,6 +322,12 @@ PodWish wish_from_text(const std::string& text) {
   return std::move(*wish);
 }
 
+std::int64_t container_disk_bytes(const PodWish& wish) {
+  return static_cast<std::int64_t>(wish.container_disk_gb) * (std::int64_t{1} << 30);
+}
+
+std::int64_t disk_bytes(const PodWish& wish) { return container_disk_bytes(wish) + wish.volume_gb * gb; }
+
 scheduler::Request request_for(const PodId& pod, const PodWish& wish, bool zero_gpu,
                                const std::optional<HostId>& bound_to) {
   scheduler::Request request;
@@ -333,7 +339,7 @@ scheduler::Request request_for(const PodId& pod, const PodWish& wish, bool zero_
   request.rescue = zero_gpu;
   if (!zero_gpu) request.vcpus = wish.vcpus;
   if (!zero_gpu && wish.memory_gb) request.memory_bytes = *wish.memory_gb * gb;
-  request.disk_bytes = (static_cast<std::int64_t>(wish.container_disk_gb) + wish.volume_gb) * gb;
+  request.disk_bytes = disk_bytes(wish);
   request.cuda_min = zero_gpu ? std::nullopt : wish.cuda_min;
   if (!zero_gpu) request.cuda_allowed = wish.cuda_allowed;
   request.bound_to = bound_to;
