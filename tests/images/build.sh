@@ -4,7 +4,7 @@
 #
 #   tests/images/build.sh DIR [--debian] [--only NAME]
 #
-# DIR is that of engines.sh, which must have been started; --only builds gyre/NAME alone; --debian adds gyre/debian, a
+# DIR is that of engines.sh, which must have been started; --only builds gyre/NAME alone (or several: "web fill"); --debian adds gyre/debian, a
 # whole small Debian for apt-get (debootstrap, some minutes the first time, kept in DIR/debian.tar.gz), and gyre/jupyter,
 # Debian's Jupyter on top of it (kept in DIR/jupyter.tar.gz). The images are described in README.md.
 set -euo pipefail
@@ -94,7 +94,7 @@ pack() {  # pack FOLDER FILE: the same bytes for the same content, whatever the 
   tar -C "$1" --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -cf - . | gzip -n >"$2"
 }
 
-wanted() { [ -z "$only" ] || [ "$only" = "$1" ]; }  # also: what making it needs need not be there when it is not
+wanted() { [ -z "$only" ] || [[ " $only " == *" $1 "* ]]; }  # also: what making it needs need not be there when it is not
 
 base_layer() {
   local root=$work/base applet
@@ -169,11 +169,13 @@ push_image gyre/web:1 linux amd64 "$(config '{"Cmd": ["/bin/web"], "ExposedPorts
   "$work/base.tar.gz" "$work/web.tar.gz"
 
 # A web program of our own, for the proxy: large and slow answers, uploads, upgrades.
-mkdir -p "$work/app/bin"
-g++ -std=c++20 -O2 -static -o "$work/app/bin/app" "$(dirname "$0")/app.cpp" 2>"$work/app.log" || { cat "$work/app.log" >&2; exit 1; }
-pack "$work/app" "$work/app.tar.gz"
-push_image gyre/app:1 linux amd64 "$(config '{"Cmd": ["/bin/app"], "ExposedPorts": {"8888/tcp": {}}}')" \
-  "$work/base.tar.gz" "$work/app.tar.gz"
+if wanted app; then
+  mkdir -p "$work/app/bin"
+  g++ -std=c++20 -O2 -static -o "$work/app/bin/app" "$(dirname "$0")/app.cpp" 2>"$work/app.log" || { cat "$work/app.log" >&2; exit 1; }
+  pack "$work/app" "$work/app.tar.gz"
+  push_image gyre/app:1 linux amd64 "$(config '{"Cmd": ["/bin/app"], "ExposedPorts": {"8888/tcp": {}}}')" \
+    "$work/base.tar.gz" "$work/app.tar.gz"
+fi
 
 # A pod that scp and sftp can talk to: Debian's sftp-server with the libraries it needs.
 if wanted sftp; then
@@ -216,13 +218,15 @@ END
 push_image gyre/fill:1 linux amd64 "$(config '{"Cmd": ["/bin/fill"]}')" "$work/base.tar.gz" "$work/fill.tar.gz"
 
 # Big enough that a pull takes a while; bytes that do not compress, the same every time.
-for part in 1 2 3; do
-  mkdir -p "$work/large$part"
-  head -c 24000000 /dev/zero | openssl enc -aes-128-ctr -K "0000000000000000000000000000000$part" -iv 00000000000000000000000000000000 -out "$work/large$part/part$part"
-  tar -C "$work/large$part" --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -cf - . | gzip -n -1 >"$work/large$part.tar.gz"
-done
-push_image gyre/large:1 linux amd64 "$(config '{"Cmd": ["/bin/hello"]}')" \
-  "$work/base.tar.gz" "$work/hello.tar.gz" "$work"/large{1,2,3}.tar.gz
+if wanted large; then
+  for part in 1 2 3; do
+    mkdir -p "$work/large$part"
+    head -c 24000000 /dev/zero | openssl enc -aes-128-ctr -K "0000000000000000000000000000000$part" -iv 00000000000000000000000000000000 -out "$work/large$part/part$part"
+    tar -C "$work/large$part" --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -cf - . | gzip -n -1 >"$work/large$part.tar.gz"
+  done
+  push_image gyre/large:1 linux amd64 "$(config '{"Cmd": ["/bin/hello"]}')" \
+    "$work/base.tar.gz" "$work/hello.tar.gz" "$work"/large{1,2,3}.tar.gz
+fi
 
 # Wrong platforms. Only the labels matter: none of them is ever run.
 push_image gyre/arm:1 linux arm64 "$(config '{"Cmd": ["/bin/hello"]}')" "$work/base.tar.gz" "$work/hello.tar.gz"

@@ -6,7 +6,7 @@ dir=/var/lib/docker/engines
 mkdir -p "$dir"
 trap 'tests/images/engines.sh stop "$dir" > /dev/null 2>&1' EXIT
 tests/images/engines.sh start "$dir" > /dev/null
-for name in web fill; do tests/images/build.sh "$dir" --only "$name" > /dev/null; done
+tests/images/build.sh "$dir" --only "web fill" > /dev/null
 # shellcheck source=/dev/null
 . "$dir/env"
 export GYRE_BINARY="$PWD/build/dev/bin/gyre"
