@@ -293,6 +293,23 @@ TEST_F(CloudSyncTest, OneAtATimeForAPodAndCancellingMakesRoomOnceItIsGone) {
   EXPECT_EQ(containers(next), 0) << "nothing is left on the host of what left the list";
 }
 
+TEST_F(CloudSyncTest, ThereIsALimitToThoseThatAreKept) {
+  const auto id = start();
+  world.run_for(1min);
+  ASSERT_EQ(status_of(id), "SUCCEEDED");
+  for (int i = 1; i < 1'000; ++i)
+    world.database().exec(
+        "INSERT INTO cloud_syncs SELECT id || $1, workspace, account, pod, host, state, reason, reason_args, wish, "
+        "credentials_sealed, generation, 0, exit_code, created_at, started_at, ended_at, version FROM cloud_syncs "
+        "WHERE id=$2",
+        std::to_string(i), id);
+  const auto refused = world.call(Method::post, path, body(pod));
+  EXPECT_EQ(refused.status, 409);
+  EXPECT_EQ(text_of(refused, "code"), "too_many_things");
+  EXPECT_EQ(world.call(Method::del, path + "/" + id).status, 204);
+  start();
+}
+
 TEST_F(CloudSyncTest, IsUnknownToOthersAndAReadingKeyChangesNothing) {
   const auto id = start();
   const auto stranger = world.stranger_key();
