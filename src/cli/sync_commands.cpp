@@ -22,9 +22,7 @@ std::string sync_target(const std::string& sync, std::string_view rest = "") {
   return "/v1/cloudsyncs/" + http::url_encode(sync) + std::string(rest);
 }
 
-bool is_over(const std::string& status) {
-  return status == "SUCCEEDED" || status == "FAILED" || status == "CANCELLED";
-}
+bool is_over(const std::string& status) { return status == "SUCCEEDED" || status == "FAILED" || status == "CANCELLED"; }
 
 // Looks until `enough`, with a moment between two looks that an interruption ends.
 Outcome<json::value> look_until(Commands& c, const std::string& sync,
@@ -75,7 +73,8 @@ int left_alone(Commands& c, const std::string& sync) {
 
 Result<json::object> sync_body(const std::string& pod, const SyncFlags& flags,
                                const std::map<std::string, std::string>& environment) {
-  if (flags.to.empty() == flags.from.empty()) return wrong("--to", "give one of --to and --from, as s3://BUCKET/PREFIX");
+  if (flags.to.empty() == flags.from.empty())
+    return wrong("--to", "give one of --to and --from, as s3://BUCKET/PREFIX");
   const bool up = !flags.to.empty();
   constexpr std::string_view scheme = "s3://";
   auto place = up ? flags.to : flags.from;
@@ -164,7 +163,8 @@ int sync_cancel(Commands& c, const std::vector<std::string>& syncs) {
   for (const auto& id : syncs) {
     const auto gone = ask(c, "DELETE", sync_target(id));
     if (!gone) return c.terminal.report(gone.error());
-    tell(c.terminal, json::object{{"id", id}, {"cancelled", true}}, c.terminal.word(Word::sync_cancelled, {{"id", id}}));
+    tell(c.terminal, json::object{{"id", id}, {"cancelled", true}},
+         c.terminal.word(Word::sync_cancelled, {{"id", id}}));
   }
   return exit_ok;
 }

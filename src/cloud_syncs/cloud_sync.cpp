@@ -10,9 +10,7 @@ namespace {
 constexpr std::size_t path_max = 4096, prefix_max = 1024, url_max = 2048;
 constexpr std::size_t key_id_max = 256, key_max = 1024, token_max = 8192;
 
-bool is_letter_or_digit(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-}
+bool is_letter_or_digit(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'); }
 
 bool has_control_characters(std::string_view text) {
   return std::any_of(text.begin(), text.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; });
@@ -33,9 +31,7 @@ std::optional<std::string> plain_path(std::string_view text) {
 
 Result<std::string> path_in(const std::string& volume_path, const std::string& path) {
   if (path.empty()) return volume_path;
-  const auto refused = [&] {
-    return invalid("path", Detail::path_in_volume, {{"example", volume_path + "/data"}});
-  };
+  const auto refused = [&] { return invalid("path", Detail::path_in_volume, {{"example", volume_path + "/data"}}); };
   if (path.size() > path_max) return invalid("path", Detail::bytes_at_most, {{"limit", std::to_string(path_max)}});
   if (has_control_characters(path)) return invalid("path", Detail::control_characters);
   const auto plain = plain_path(path);
@@ -54,7 +50,8 @@ Result<> check_bucket(const std::string& bucket) {
 
 Result<std::string> prefix_in_bucket(std::string prefix) {
   prefix.erase(0, std::min(prefix.find_first_not_of('/'), prefix.size()));
-  if (prefix.size() > prefix_max) return invalid("prefix", Detail::bytes_at_most, {{"limit", std::to_string(prefix_max)}});
+  if (prefix.size() > prefix_max)
+    return invalid("prefix", Detail::bytes_at_most, {{"limit", std::to_string(prefix_max)}});
   if (has_control_characters(prefix)) return invalid("prefix", Detail::control_characters);
   return prefix;
 }
@@ -62,7 +59,8 @@ Result<std::string> prefix_in_bucket(std::string prefix) {
 Result<std::string> region_of(const std::string& region) {
   if (region.empty()) return std::string("us-east-1");
   const auto usable = [](char c) { return is_letter_or_digit(c) || c == '-' || c == '_'; };
-  if (region.size() > 64 || !std::all_of(region.begin(), region.end(), usable)) return invalid("region", Detail::region);
+  if (region.size() > 64 || !std::all_of(region.begin(), region.end(), usable))
+    return invalid("region", Detail::region);
   return region;
 }
 

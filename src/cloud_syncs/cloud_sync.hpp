@@ -122,7 +122,8 @@ inline bool is_cloud_sync(const PodId& id) { return id.str().starts_with(cloud_s
 // What a user gives, as it comes.
 struct CloudSyncInput {
   CloudSyncDirection direction = CloudSyncDirection::TO_CLOUD;
-  std::string path, bucket, prefix, region, endpoint_url;  // empty: the whole volume, the bucket's root, us-east-1, Amazon
+  std::string path, bucket, prefix, region,
+      endpoint_url;  // empty: the whole volume, the bucket's root, us-east-1, Amazon
 };
 
 // Checked and complete; the first wrong field is named as the API names it. `volume_path` is the pod's.

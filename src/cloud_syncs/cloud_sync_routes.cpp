@@ -115,7 +115,8 @@ std::vector<Route> cloud_sync_routes(CloudSyncService& syncs, json::UnknownKeys 
                      .answer = json::schema<CloudSyncView>(),
                      .answers = json::schema_list<CloudSyncView>()};
   out.create = {
-      "Copies between a pod's own volume and a bucket of S3, or of a store that speaks its protocol. Nothing is deleted "
+      "Copies between a pod's own volume and a bucket of S3, or of a store that speaks its protocol. Nothing is "
+      "deleted "
       "at either end; what is there already with the same size and time is not copied again. The pod may run, or be "
       "stopped. One at a time for each pod.",
       {Reason::pod_not_found, Reason::pod_volume_not_there, Reason::cloud_sync_under_way, Reason::secret_missing,
@@ -128,48 +129,48 @@ std::vector<Route> cloud_sync_routes(CloudSyncService& syncs, json::UnknownKeys 
         const auto made = TRY(syncs.create(request.caller, body.podId, input, std::move(credentials)));
         return http::json_response(201, json::encode(view(made, request.language)));
       }};
-  out.list = {"Newest first.",
-              {},
-              [&syncs](const Request& request) -> Result<Response> {
-                auto rows = syncs.list(request.caller);
-                if (const auto pod = request.query.get("podId"))
-                  std::erase_if(rows, [&](const CloudSync& sync) { return sync.pod.str() != *pod; });
-                const auto newest_first = [](const CloudSync& sync) {
-                  return std::vector{std::to_string(INT64_MAX - sync.created_at.time_since_epoch().count()),
-                                     sync.id.str()};
-                };
-                return http::list_response(request, std::move(rows), newest_first,
-                                           [&](const CloudSync& sync) { return view(sync, request.language); });
-              },
-              {{"podId", "only of this pod", "2s56cp0pof1rmt"}}};
-  out.get = {"How far it is; its log says more.",
-             {},
-             [&syncs](const Request& request) -> Result<Response> {
+  out.list = {
+      "Newest first.",
+      {},
+      [&syncs](const Request& request) -> Result<Response> {
+        auto rows = syncs.list(request.caller);
+        if (const auto pod = request.query.get("podId"))
+          std::erase_if(rows, [&](const CloudSync& sync) { return sync.pod.str() != *pod; });
+        const auto newest_first = [](const CloudSync& sync) {
+          return std::vector{std::to_string(INT64_MAX - sync.created_at.time_since_epoch().count()), sync.id.str()};
+        };
+        return http::list_response(request, std::move(rows), newest_first,
+                                   [&](const CloudSync& sync) { return view(sync, request.language); });
+      },
+      {{"podId", "only of this pod", "2s56cp0pof1rmt"}}};
+  out.get = {"How far it is; its log says more.", {}, [&syncs](const Request& request) -> Result<Response> {
                return http::json_response(
                    200, json::encode(view(TRY(syncs.get(request.caller, id_of(request))), request.language)));
              }};
-  out.remove = {"One that is under way is cancelled, and stays in the list; what was copied stays too. One that has ended "
-                "leaves the list.",
-                {},
-                [&syncs](const Request& request) -> Result<Response> {
-                  TRY(syncs.remove(request.caller, id_of(request)));
-                  return Response{.status = 204};
-                }};
+  out.remove = {
+      "One that is under way is cancelled, and stays in the list; what was copied stays too. One that has ended "
+      "leaves the list.",
+      {},
+      [&syncs](const Request& request) -> Result<Response> {
+        TRY(syncs.remove(request.caller, id_of(request)));
+        return Response{.status = 204};
+      }};
   auto routes = http::resource_routes(std::move(out));
-  routes.push_back(Route{.method = http::Method::get,
-                         .path = "/v1/cloudsyncs/{id}/logs",
-                         .access = http::Access::reader,
-                         .summary = "Read a cloud sync's log",
-                         .description = "rclone's own words, with a line on its progress every five seconds; kept for a "
-                                        "day after the end.",
-                         .tag = "Cloud syncs",
-                         .query = {{"follow", "go on as it is written", "true"}, {"tail", "only the last lines", "100"}},
-                         .answer_type = "text/plain",
-                         .errors = {Reason::cloud_sync_not_found, Reason::pod_host_unreachable, Reason::invalid_field},
-                         .handler = [&syncs](const Request& request) -> Result<Response> {
-                           auto stream = TRY(syncs.logs(request.caller, id_of(request), TRY(log_request(request))));
-                           return http::stream_response("text/plain; charset=utf-8", std::move(stream));
-                         }});
+  routes.push_back(
+      Route{.method = http::Method::get,
+            .path = "/v1/cloudsyncs/{id}/logs",
+            .access = http::Access::reader,
+            .summary = "Read a cloud sync's log",
+            .description = "rclone's own words, with a line on its progress every five seconds; kept for a "
+                           "day after the end.",
+            .tag = "Cloud syncs",
+            .query = {{"follow", "go on as it is written", "true"}, {"tail", "only the last lines", "100"}},
+            .answer_type = "text/plain",
+            .errors = {Reason::cloud_sync_not_found, Reason::pod_host_unreachable, Reason::invalid_field},
+            .handler = [&syncs](const Request& request) -> Result<Response> {
+              auto stream = TRY(syncs.logs(request.caller, id_of(request), TRY(log_request(request))));
+              return http::stream_response("text/plain; charset=utf-8", std::move(stream));
+            }});
   return routes;
 }
 

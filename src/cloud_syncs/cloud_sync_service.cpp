@@ -60,7 +60,8 @@ Result<CloudSync> CloudSyncService::create(const Caller& caller, const PodId& po
     const auto pod_wish = wish_from_text(pod.wish);
     const bool made = pod.run > 0 && pod.state != PodState::queued && pod.state != PodState::deleting &&
                       (pod.state != PodState::provisioning || pod.started_at);
-    if (pod_wish.volume_gb == 0 || !pod.host || !made) return fail(Reason::pod_volume_not_there, {{"pod", pod.id.str()}});
+    if (pod_wish.volume_gb == 0 || !pod.host || !made)
+      return fail(Reason::pod_volume_not_there, {{"pod", pod.id.str()}});
     const auto wish = TRY(cloud_sync_wish(input, pod_wish.volume_path));
     for (const auto& [field, value] : {std::pair{"accessKeyId", &credentials.access_key_id},
                                        {"secretAccessKey", &credentials.secret_access_key},

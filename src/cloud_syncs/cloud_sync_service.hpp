@@ -1,6 +1,6 @@
-// The verbs of cloud syncs and their reconciler. To its agent a sync is one more pod, of one container that runs once: what
-// agents do for pods (pulling, logs, adopting after a restart, doing again after a reboot) they do for it. One public
-// method is one transaction; orders leave after the commit. Every message may be lost, doubled or late.
+// The verbs of cloud syncs and their reconciler. To its agent a sync is one more pod, of one container that runs once:
+// what agents do for pods (pulling, logs, adopting after a restart, doing again after a reboot) they do for it. One
+// public method is one transaction; orders leave after the commit. Every message may be lost, doubled or late.
 #pragma once
 
 #include <functional>
@@ -26,9 +26,9 @@ struct CloudSyncConfig {
   double vcpus = 1;
   std::int64_t memory_bytes = 1'000'000'000;
   int per_workspace_max = 1'000;
-  Duration log_kept{24 * 3'600'000};            // on the host, after the end
-  Duration kept{30LL * 24 * 3'600'000};         // in the list, after the end
-  Duration unheard_after_restore{5 * 60'000};   // of a host that reports: then it is lost
+  Duration log_kept{24 * 3'600'000};           // on the host, after the end
+  Duration kept{30LL * 24 * 3'600'000};        // in the list, after the end
+  Duration unheard_after_restore{5 * 60'000};  // of a host that reports: then it is lost
 };
 
 class CloudSyncService final : public HostListener {

@@ -1,6 +1,6 @@
 #include "cloud_syncs/cloud_sync_store.hpp"
 
-#define CLOUD_SYNC_COLUMNS                                                                               \
+#define CLOUD_SYNC_COLUMNS                                                                                \
   "id, workspace, account, pod, host, state, reason, reason_args, wish, credentials_sealed, generation, " \
   "on_host, exit_code, created_at, started_at, ended_at, version"
 

@@ -165,8 +165,8 @@ class CloudSyncTest : public testing::Test {
   }
 
   std::string made_pod() {
-    const auto answer = world.call(Method::post, "/v1/pods",
-                                   R"({"imageName":"team/train:1","gpuCount":1,"volumeInGb":5,"name":"t"})");
+    const auto answer =
+        world.call(Method::post, "/v1/pods", R"({"imageName":"team/train:1","gpuCount":1,"volumeInGb":5,"name":"t"})");
     EXPECT_EQ(answer.status, 201) << answer.body;
     world.run_for(30s);
     return text_of(answer, "id");

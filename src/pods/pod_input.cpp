@@ -8,7 +8,9 @@ const json::Field image{"imageName",
                         "the image to run, as `docker pull` would name it; its digest is pinned at the first pull",
                         R"("ubuntu:22.04")"};
 const json::Field disk{"containerDiskInGb",
-                       "size of the container's own disk in GB (of 1024^3 bytes, as Docker and df count); its contents are lost when the pod stops", "50"};
+                       "size of the container's own disk in GB (of 1024^3 bytes, as Docker and df count); its contents "
+                       "are lost when the pod stops",
+                       "50"};
 const json::Field volume{"volumeInGb",
                          "size of the pod's own volume in GB, kept over stop and start, gone with the pod; 0 for none. "
                          "It may grow, never shrink",

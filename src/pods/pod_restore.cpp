@@ -23,7 +23,6 @@
 namespace gyre {
 namespace {
 
-
 bool wants_up(PodState state) {
   return state == PodState::provisioning || state == PodState::running || state == PodState::host_lost;
 }
@@ -135,8 +134,7 @@ void PodService::take_shares(Pod& pod, const HostId& host, const link::PodFacts&
   hosts_.store().take_gpus(host, facts.gpus, pod.id);
   const bool unknown = facts.vcpus <= 0 && before && before->host == host;
   hosts_.store().allocate({pod.id, host, unknown ? before->vcpus : facts.vcpus,
-                           unknown ? before->memory_bytes : facts.memory_bytes,
-                           disk_bytes(wish)});
+                           unknown ? before->memory_bytes : facts.memory_bytes, disk_bytes(wish)});
   pod.host = host;
   pod.zero_gpu = wish.gpu_count > 0 && facts.gpus.empty();
   live_.erase(pod.id);

@@ -21,8 +21,8 @@ struct ReasonView {
 };
 BOOST_DESCRIBE_STRUCT(ReasonView, (), (code, text, fix, until))
 json::Fields fields(const ReasonView*);
-// From how a row keeps it: a code and its arguments as a JSON object. Empty for an empty code; one that this version does
-// not know (after a downgrade) is shown as it is.
+// From how a row keeps it: a code and its arguments as a JSON object. Empty for an empty code; one that this version
+// does not know (after a downgrade) is shown as it is.
 std::optional<ReasonView> reason_view(const std::string& code, const std::string& args, std::optional<Time> until,
                                       Language language);
 

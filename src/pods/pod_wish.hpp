@@ -52,8 +52,8 @@ BOOST_DESCRIBE_STRUCT(PodWish, (),
                        container_disk_gb, volume_gb, volume_path, shm_gb, restart, cuda_min, cuda_allowed, cloud_type,
                        locked, machine_type, template_id, registry_auth_id))
 
-// A container's disk is counted in GiB, as Docker's `--storage-opt size=20G` is and `df -h` shows it: 20 read 20G inside
-// . Volumes are counted in GB.
+// A container's disk is counted in GiB, as Docker's `--storage-opt size=20G` is and `df -h` shows it: 20 read 20G
+// inside. Volumes are counted in GB.
 std::int64_t container_disk_bytes(const PodWish& wish);
 std::int64_t disk_bytes(const PodWish& wish);  // what it takes of its host's disk
 

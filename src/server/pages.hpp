@@ -1,5 +1,5 @@
-// The pages: / and /login (log in, and the pods, live), a pod's terminal, a pod's cloud syncs. Their files travel inside
-// the binary; nothing is fetched elsewhere.
+// The pages: / and /login (log in, and the pods, live), a pod's terminal, a pod's cloud syncs. Their files travel
+// inside the binary; nothing is fetched elsewhere.
 #pragma once
 
 #include <string_view>

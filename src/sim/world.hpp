@@ -27,7 +27,7 @@
 namespace gyre::sim {
 
 inline constexpr const char* sync_image = "tools/rclone:1";  // of cloud syncs; tests put it into the registry
-inline constexpr int pods_max_per_workspace = 300;  // fewer than in earnest, so that a test can reach it
+inline constexpr int pods_max_per_workspace = 300;           // fewer than in earnest, so that a test can reach it
 
 // How hostile the links are; probabilities for each message.
 struct LinkFaults {

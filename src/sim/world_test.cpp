@@ -72,7 +72,8 @@ TEST_F(WorldTest, TheListOfGpusSaysWhatIsFreeAndMostOnOneHost) {
 
 TEST_F(WorldTest, GrowingADiskOrAVolumeAsksWhetherTheHostHasRoom) {
   image("team/train:1");
-  world.add_host("h1", {.disk_bytes = 200'000'000'000});
+  // Disks of containers are counted in GiB, volumes in GB: beside two pods 60 GB are free.
+  world.add_host("h1", {.disk_bytes = 100 * (std::int64_t{1} << 30) + 100'000'000'000});
   const auto id = create(R"({"imageName":"team/train:1","containerDiskInGb":50,"volumeInGb":20})");
   const auto other = create(R"({"imageName":"team/train:1","containerDiskInGb":50,"volumeInGb":20})");
   world.run_for(20s);
@@ -85,12 +86,12 @@ TEST_F(WorldTest, GrowingADiskOrAVolumeAsksWhetherTheHostHasRoom) {
   EXPECT_EQ(text(json_of(refused), "code"), "no_room_on_host");
   EXPECT_NE(text(json_of(refused), "detail").find("60 GB of disk are free, 61 GB are needed"), std::string::npos)
       << refused.body;
-  EXPECT_EQ(patch(R"({"containerDiskInGb":80,"volumeInGb":51})").status, 409) << "both together";
+  EXPECT_EQ(patch(R"({"containerDiskInGb":78,"volumeInGb":50})").status, 409) << "both together";
   EXPECT_EQ(pod(id).at("volumeInGb"), 20) << "a refused change changes nothing";
-  EXPECT_EQ(patch(R"({"containerDiskInGb":80,"volumeInGb":50})").status, 200);
+  EXPECT_EQ(patch(R"({"containerDiskInGb":78,"volumeInGb":49})").status, 200);
   world.run_for(20s);
   EXPECT_EQ(status(id), "running");
-  EXPECT_EQ(patch(R"({"containerDiskInGb":81})").status, 409) << "what was taken is taken";
+  EXPECT_EQ(patch(R"({"containerDiskInGb":79})").status, 409) << "what was taken is taken";
   EXPECT_EQ(patch(R"({"containerDiskInGb":30})").status, 200) << "less always fits";
 
   // A stopped pod holds its volume alone: its disk is asked for when it starts.
