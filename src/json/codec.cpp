@@ -1,5 +1,6 @@
 #include "json/codec.hpp"
 
+#include <algorithm>
 #include <boost/json/parser.hpp>
 #include <charconv>
 #include <cmath>
@@ -179,10 +180,81 @@ const bj::object* as_object(Reader& reader, const bj::value& value) {
   return object;
 }
 
+namespace {
+
+template <std::integral T>
+void append_whole(std::string& out, T value) {
+  char text[24];
+  out.append(text, std::to_chars(text, text + sizeof text, value).ptr);
+}
+
+void append_escaped(std::string& out, char c) {
+  constexpr std::string_view digits = "0123456789abcdef";
+  switch (c) {
+    case '"':
+      out += "\\\"";
+      break;
+    case '\\':
+      out += "\\\\";
+      break;
+    case '\n':
+      out += "\\n";
+      break;
+    case '\r':
+      out += "\\r";
+      break;
+    case '\t':
+      out += "\\t";
+      break;
+    default:
+      out += "\\u00";
+      out += digits[static_cast<unsigned char>(c) >> 4];
+      out += digits[static_cast<unsigned char>(c) & 15];
+  }
+}
+
+}  // namespace
+
+void append_integer(std::string& out, std::int64_t value) { append_whole(out, value); }
+void append_integer(std::string& out, std::uint64_t value) { append_whole(out, value); }
+
+void append_double(std::string& out, double value) {
+  if (!std::isfinite(value)) {
+    out += "null";
+    return;
+  }
+  char text[40];
+  const std::string_view shortest(text, std::to_chars(text, text + sizeof text, value).ptr - text);
+  out += shortest;
+  if (shortest.find_first_of(".e") == std::string_view::npos) out += ".0";  // read back, it is a double again
+}
+
+void append_string(std::string& out, std::string_view text) {
+  const auto plain_ascii = [](unsigned char c) { return c >= 0x20 && c < 0x80 && c != '"' && c != '\\'; };
+  if (std::all_of(text.begin(), text.end(), plain_ascii)) {  // nearly always
+    out.append(1, '"').append(text).append(1, '"');
+    return;
+  }
+  std::string repaired;
+  if (!is_utf8(text)) text = repaired = valid_utf8(text);
+  out += '"';
+  std::size_t plain = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (static_cast<unsigned char>(c) >= 0x20 && c != '"' && c != '\\') continue;
+    out += text.substr(plain, i - plain);
+    plain = i + 1;
+    append_escaped(out, c);
+  }
+  out += text.substr(plain);
+  out += '"';
+}
+
 Shape make_shape(std::vector<Member> members, const Fields* words) {
   Shape shape;
   shape.contract = words != nullptr;
   for (const auto& member : members) {
+    shape.keys.push_back((shape.known.empty() ? "{\"" : ",\"") + std::string(member.name) + "\":");
     shape.known += (shape.known.empty() ? "" : ", ") + std::string(member.name);
     auto presence = Presence::by_type;
     if (words)
@@ -226,6 +298,15 @@ bj::value write_object(const Shape& shape, const void* object) {
   for (const auto& member : shape.members)
     out.emplace(bj::string_view(member.name.data(), member.name.size()), member.write(object));
   return out;
+}
+
+void append_object(std::string& out, const Shape& shape, const void* object) {
+  if (shape.members.empty()) out += '{';
+  for (std::size_t i = 0; i < shape.members.size(); ++i) {
+    out += shape.keys[i];
+    shape.members[i].append(out, object);
+  }
+  out += '}';
 }
 
 std::string_view short_name(std::string_view full_name) {
@@ -368,16 +449,16 @@ class Writer {
         out += value.get_bool() ? "true" : "false";
         break;
       case bj::kind::int64:
-        number(value.get_int64());
+        detail::append_integer(out, value.get_int64());
         break;
       case bj::kind::uint64:
-        number(value.get_uint64());
+        detail::append_integer(out, value.get_uint64());
         break;
       case bj::kind::double_:
-        number(value.get_double());
+        detail::append_double(out, value.get_double());
         break;
       case bj::kind::string:
-        string(view(value.get_string()));
+        detail::append_string(out, view(value.get_string()));
         break;
       case bj::kind::array:
         array(value.get_array());
@@ -391,64 +472,6 @@ class Writer {
   std::string out;
 
  private:
-  template <std::integral T>
-  void number(T value) {
-    char text[24];
-    out.append(text, std::to_chars(text, text + sizeof text, value).ptr);
-  }
-
-  void number(double value) {
-    if (!std::isfinite(value)) {
-      out += "null";
-      return;
-    }
-    char text[40];
-    const std::string_view shortest(text, std::to_chars(text, text + sizeof text, value).ptr - text);
-    out += shortest;
-    if (shortest.find_first_of(".e") == std::string_view::npos) out += ".0";  // read back, it is a double again
-  }
-
-  void string(std::string_view text) {
-    std::string repaired;
-    if (!is_utf8(text)) text = repaired = valid_utf8(text);
-    out += '"';
-    std::size_t plain = 0;
-    for (std::size_t i = 0; i < text.size(); ++i) {
-      const char c = text[i];
-      if (static_cast<unsigned char>(c) >= 0x20 && c != '"' && c != '\\') continue;
-      out += text.substr(plain, i - plain);
-      plain = i + 1;
-      escape(c);
-    }
-    out += text.substr(plain);
-    out += '"';
-  }
-
-  void escape(char c) {
-    constexpr std::string_view digits = "0123456789abcdef";
-    switch (c) {
-      case '"':
-        out += "\\\"";
-        break;
-      case '\\':
-        out += "\\\\";
-        break;
-      case '\n':
-        out += "\\n";
-        break;
-      case '\r':
-        out += "\\r";
-        break;
-      case '\t':
-        out += "\\t";
-        break;
-      default:
-        out += "\\u00";
-        out += digits[static_cast<unsigned char>(c) >> 4];
-        out += digits[static_cast<unsigned char>(c) & 15];
-    }
-  }
-
   void array(const bj::array& items) {
     out += '[';
     ++level_;
@@ -468,7 +491,7 @@ class Writer {
     bool first = true;
     for (const auto& [name, value] : members) {
       next(first);
-      string({name.data(), name.size()});
+      detail::append_string(out, {name.data(), name.size()});
       out += pretty_ ? ": " : ":";
       write(value);
     }

@@ -20,6 +20,7 @@
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "base/check.hpp"
@@ -104,6 +105,8 @@ using Definitions = boost::json::object;
 //   static bool read(Reader&, const boost::json::value&, T& out);
 //   static boost::json::value write(const T&);
 //   static boost::json::value schema(Definitions&);    JSON Schema 2020-12; named ones go into the definitions
+//   static void append(std::string& out, const T&);    what serialize(write(value)) says, without the value between;
+//                                                      may be left out
 template <class T>
 struct Wire;
 
@@ -125,6 +128,12 @@ const boost::json::array* as_array(Reader& reader, const boost::json::value& val
 const boost::json::object* as_object(Reader& reader, const boost::json::value& value);
 bool usable_key(Reader& reader, std::string_view key);
 
+// The text of one value, at the end of `out`.
+void append_integer(std::string& out, std::int64_t value);
+void append_integer(std::string& out, std::uint64_t value);
+void append_double(std::string& out, double value);
+void append_string(std::string& out, std::string_view value);
+
 boost::json::value integer_schema(std::int64_t min, std::uint64_t max);
 boost::json::value enum_schema(const std::string& choices);
 boost::json::value nullable(boost::json::value schema);
@@ -136,6 +145,7 @@ struct Member {
   bool optional;
   bool (*read)(Reader&, const boost::json::value&, void* object);
   boost::json::value (*write)(const void* object);
+  void (*append)(std::string& out, const void* object);
   boost::json::value (*schema)(Definitions&);
 };
 
@@ -144,11 +154,13 @@ struct Shape {
   bool contract = false;           // has words; absent members are errors unless they are said not to be
   std::vector<Presence> presence;  // per member
   std::string known;               // "name, days, scope"
+  std::vector<std::string> keys;   // per member, as text: {"name": and then ,"days":
 };
 
 Shape make_shape(std::vector<Member> members, const Fields* words);
 bool read_object(Reader& reader, const boost::json::value& value, const Shape& shape, void* object);
 boost::json::value write_object(const Shape& shape, const void* object);
+void append_object(std::string& out, const Shape& shape, const void* object);
 // `scratch` is a fresh object of the type: defaults are read from it, then examples are tried on it.
 boost::json::value object_schema(std::string_view full_name, const Shape& shape, const Fields& words, void* scratch,
                                  Definitions& definitions);
@@ -170,6 +182,14 @@ constexpr bool is_optional = std::is_same_v<T, boost::json::value>;
 template <class T>
 constexpr bool is_optional<std::optional<T>> = true;
 
+template <class T>
+void append(std::string& out, const T& value) {
+  if constexpr (requires { Wire<T>::append(out, value); })
+    Wire<T>::append(out, value);
+  else
+    out += serialize(Wire<T>::write(value));
+}
+
 template <class T, auto pointer>
 Member member_of(std::string_view name) {
   using Type = std::remove_cvref_t<decltype(std::declval<T&>().*pointer)>;
@@ -178,6 +198,7 @@ Member member_of(std::string_view name) {
             return Wire<Type>::read(reader, value, static_cast<T*>(object)->*pointer);
           },
           [](const void* object) { return Wire<Type>::write(static_cast<const T*>(object)->*pointer); },
+          [](std::string& out, const void* object) { append(out, static_cast<const T*>(object)->*pointer); },
           [](Definitions& definitions) { return Wire<Type>::schema(definitions); }};
 }
 
@@ -212,6 +233,7 @@ struct Wire<bool> {
     return detail::read_bool(reader, value, out);
   }
   static boost::json::value write(bool value) { return value; }
+  static void append(std::string& out, bool value) { out += value ? "true" : "false"; }
   static boost::json::value schema(Definitions&) { return detail::typed("boolean"); }
 };
 
@@ -231,6 +253,10 @@ struct Wire<T> {
     return true;
   }
   static boost::json::value write(T value) { return value; }
+  static void append(std::string& out, T value) {
+    using Wide = std::conditional_t<std::is_signed_v<T>, std::int64_t, std::uint64_t>;
+    detail::append_integer(out, static_cast<Wide>(value));
+  }
   static boost::json::value schema(Definitions&) {
     return detail::integer_schema(static_cast<std::int64_t>(Limits::min()), static_cast<std::uint64_t>(Limits::max()));
   }
@@ -242,6 +268,7 @@ struct Wire<double> {
     return detail::read_double(reader, value, out);
   }
   static boost::json::value write(double value) { return value; }
+  static void append(std::string& out, double value) { detail::append_double(out, value); }
   static boost::json::value schema(Definitions&) { return detail::typed("number"); }
 };
 
@@ -251,6 +278,7 @@ struct Wire<std::string> {
     return detail::read_string(reader, value, out);
   }
   static boost::json::value write(const std::string& value) { return boost::json::value(value); }
+  static void append(std::string& out, const std::string& value) { detail::append_string(out, value); }
   static boost::json::value schema(Definitions&) { return detail::typed("string"); }
 };
 
@@ -263,6 +291,7 @@ struct Wire<Id<Tag>> {
     return true;
   }
   static boost::json::value write(const Id<Tag>& value) { return boost::json::value(value.str()); }
+  static void append(std::string& out, const Id<Tag>& value) { detail::append_string(out, value.str()); }
   static boost::json::value schema(Definitions&) { return detail::typed("string"); }
 };
 
@@ -272,6 +301,7 @@ struct Wire<Time> {
     return detail::read_time(reader, value, out);
   }
   static boost::json::value write(Time value) { return boost::json::value(rfc3339(value)); }
+  static void append(std::string& out, Time value) { detail::append_string(out, rfc3339(value)); }
   static boost::json::value schema(Definitions&) { return detail::typed("string", "date-time"); }
 };
 
@@ -288,6 +318,7 @@ struct Wire<E> {
     const auto text = enum_text(value);
     return boost::json::value(boost::json::string_view(text.data(), text.size()));
   }
+  static void append(std::string& out, E value) { detail::append_string(out, enum_text(value)); }
   static boost::json::value schema(Definitions&) { return detail::enum_schema(enum_choices<E>()); }
 };
 
@@ -303,6 +334,12 @@ struct Wire<std::optional<T>> {
   static boost::json::value write(const std::optional<T>& value) {
     if (!value) return nullptr;
     return Wire<T>::write(*value);
+  }
+  static void append(std::string& out, const std::optional<T>& value) {
+    if (value)
+      detail::append(out, *value);
+    else
+      out += "null";
   }
   static boost::json::value schema(Definitions& definitions) { return detail::nullable(Wire<T>::schema(definitions)); }
 };
@@ -327,6 +364,15 @@ struct Wire<std::vector<T>> {
     out.reserve(value.size());
     for (const auto& item : value) out.push_back(Wire<T>::write(item));
     return out;
+  }
+  static void append(std::string& out, const std::vector<T>& value) {
+    out += '[';
+    bool first = true;
+    for (const T& item : value) {  // by its type: an element of std::vector<bool> is no reference
+      if (!std::exchange(first, false)) out += ',';
+      detail::append(out, item);
+    }
+    out += ']';
   }
   static boost::json::value schema(Definitions& definitions) {
     auto out = detail::typed("array");
@@ -354,6 +400,17 @@ struct Wire<std::map<std::string, T>> {
     for (const auto& [key, item] : value) out[key] = Wire<T>::write(item);
     return out;
   }
+  static void append(std::string& out, const std::map<std::string, T>& value) {
+    out += '{';
+    bool first = true;
+    for (const auto& [key, item] : value) {
+      if (!std::exchange(first, false)) out += ',';
+      detail::append_string(out, key);
+      out += ':';
+      detail::append(out, item);
+    }
+    out += '}';
+  }
   static boost::json::value schema(Definitions& definitions) {
     auto out = detail::typed("object");
     out.get_object()["additionalProperties"] = Wire<T>::schema(definitions);
@@ -377,6 +434,7 @@ struct Wire<T> {
     return detail::read_object(reader, value, detail::shape_of<T>(), &out);
   }
   static boost::json::value write(const T& value) { return detail::write_object(detail::shape_of<T>(), &value); }
+  static void append(std::string& out, const T& value) { detail::append_object(out, detail::shape_of<T>(), &value); }
   static boost::json::value schema(Definitions& definitions) {
     // Documents of ours nest structs without words; only asking for their schema is a mistake.
     if constexpr (HasWords<T>) {
@@ -409,7 +467,10 @@ boost::json::value to_json(const T& value) {
 
 template <class T>
 std::string encode(const T& value) {
-  return serialize(Wire<T>::write(value));
+  std::string out;
+  out.reserve(1024);  // most answers fit, and none is kept for long
+  detail::append(out, value);
+  return out;
 }
 
 template <class T>
