@@ -193,7 +193,8 @@ void append(std::string& out, const T& value) {
 template <class T, auto pointer>
 Member member_of(std::string_view name) {
   using Type = std::remove_cvref_t<decltype(std::declval<T&>().*pointer)>;
-  return {name, is_optional<Type>,
+  return {name,
+          is_optional<Type>,
           [](Reader& reader, const boost::json::value& value, void* object) {
             return Wire<Type>::read(reader, value, static_cast<T*>(object)->*pointer);
           },

@@ -20,6 +20,8 @@ struct Step {
     stop,
     start,
     restart,
+    sync,          // of its volume to a bucket
+    fail_commits,  // the server's next 1 + `image` do
     crash_server,
     restart_server,
     crash_agent,  // of host number `which`, as all that follow
@@ -33,9 +35,9 @@ struct Step {
     mend_host,        // its agent, engine, disk and link are well again
     jump_clock,       // by `span`
   };
-  BOOST_DESCRIBE_NESTED_ENUM(Kind, create, remove, stop, start, restart, crash_server, restart_server, crash_agent,
-                             lose_journal, reboot, engine_down, cut_link, fill_disk, engine_faults, crash_container,
-                             mend_host, jump_clock)
+  BOOST_DESCRIBE_NESTED_ENUM(Kind, create, remove, stop, start, restart, sync, fail_commits, crash_server,
+                             restart_server, crash_agent, lose_journal, reboot, engine_down, cut_link, fill_disk,
+                             engine_faults, crash_container, mend_host, jump_clock)
 
   int minute = 0;
   Kind kind = Kind::create;
