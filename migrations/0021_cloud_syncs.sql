@@ -12,6 +12,8 @@ CREATE TABLE cloud_syncs (
   credentials_sealed TEXT NOT NULL,  -- for the bucket; '' once it has ended
   generation BIGINT NOT NULL,        -- of the newest order
   on_host BIGINT NOT NULL,           -- its host may have something of it
+  removing BIGINT NOT NULL,          -- it has ended, and what its host keeps for its log shall go, too
+  hidden BIGINT NOT NULL,            -- its owner has taken it out of the list; the row goes when its host has nothing of it
   exit_code BIGINT,
   created_at BIGINT NOT NULL,
   started_at BIGINT,

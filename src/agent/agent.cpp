@@ -623,7 +623,9 @@ void Agent::Impl::engine_lost(const Error& error) {
 void Agent::Impl::ask_engine_info() {
   engine_.info(alive_.guard([this](Result<engine::EngineInfo> info) {
     if (!info) return;  // look_at_all notices too, and asks again when the engine is back
+    const bool moved = engine_info_.data_path != info->data_path;
     engine_info_ = *info;
+    if (moved) read_host(true);  // another disk, perhaps
     auto facts = facts_;
     facts.engine_name = info->name;
     facts.engine_version = info->version;
@@ -1409,24 +1411,26 @@ void Agent::Impl::read_host(bool list_gpus) {
     std::vector<engine::Gpu> gpus;
     std::optional<engine::GpuDriver> driver;
     std::vector<engine::GpuReading> readings;
-    std::int64_t disk_free = 0;
+    HostTools::Disk disk;
     std::optional<Meter::Host> usage;
   };
   if (reading_host_) return;
   reading_host_ = true;
   auto read = std::make_shared<Read>();
-  auto slow = [read, list_gpus, &probe = probe_, disk_free = tools_.disk_free_bytes, usage = tools_.usage] {
+  const auto engine_data = engine_info_.data_path;
+  auto slow = [read, list_gpus, engine_data, &probe = probe_, disk = tools_.disk, usage = tools_.usage] {
     if (list_gpus) {
       read->gpus = probe.gpus();
       read->driver = probe.driver();
     }
     read->readings = probe.read();
-    read->disk_free = disk_free();
+    read->disk = disk(engine_data);
     if (usage) read->usage = usage();
   };
-  runtime_.work(std::move(slow), alive_.guard([this, read, list_gpus] {
+  runtime_.work(std::move(slow), alive_.guard([this, read, list_gpus, engine_data] {
     reading_host_ = false;
-    disk_free_ = read->disk_free;
+    if (engine_data != engine_info_.data_path) return read_host(list_gpus);  // it has just said where its data is
+    disk_free_ = read->disk.free_bytes;
     host_usage_ = read->usage;
     readings_.clear();
     for (auto& one : read->readings)
@@ -1450,6 +1454,7 @@ void Agent::Impl::read_host(bool list_gpus) {
       facts.cuda_version = read->driver->cuda_version;
     }
     facts.lends_volumes = true;
+    if (read->disk.bytes > 0) facts.disk_bytes = read->disk.bytes;
     const bool first = !std::exchange(facts_known_, true);
     if (!first && facts == facts_) return;
     facts_ = std::move(facts);

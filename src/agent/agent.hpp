@@ -35,8 +35,12 @@ struct HostTools {
   std::function<int(const std::string& address)> free_port;
   // Does something accept and keep a connection there? Called on a worker thread; may take half a second.
   std::function<bool(const std::string& address, int port)> accepts;
-  // What is left for images and containers. Called on a worker thread.
-  std::function<std::int64_t()> disk_free_bytes;
+  // The file system that images and containers are on; `engine_data`: where the engine says it keeps them, or empty.
+  // Called on a worker thread.
+  struct Disk {
+    std::int64_t bytes = 0, free_bytes = 0;  // 0: cannot be told
+  };
+  std::function<Disk(const std::string& engine_data)> disk;
   // How busy the whole machine is; may be empty. Called on a worker thread.
   std::function<std::optional<Meter::Host>()> usage;
   // Carries a connection to this address and port of the machine under the server's token, or tells the server why it
@@ -49,8 +53,9 @@ struct HostTools {
   };
   std::function<void(const std::string& token, const Result<Target>& target)> carry;
 };
-HostTools system_host_tools(
-    std::string disk_path);  // sockets and statvfs; `disk_path`: where the engine keeps its data
+// Sockets and statvfs. `disk_path`: where the engine keeps its data most likely, for one that does not say, or whose
+// folder is not on this machine.
+HostTools system_host_tools(std::string disk_path);
 
 class Agent final : public link::ServerEvents {
  public:

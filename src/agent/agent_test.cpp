@@ -934,6 +934,7 @@ TEST_F(AgentTest, FactsAreToldOnEveryConnection) {
   ASSERT_FALSE(server.hellos.empty());
   EXPECT_EQ(server.hellos.back().gpus.size(), 3u);
   EXPECT_EQ(server.hellos.back().engine_name, "fake");
+  EXPECT_EQ(server.hellos.back().disk_bytes, 900'000'000'000) << "of the disk that the engine's data is on";
   EXPECT_EQ(server.hellos.back().cuda_version, "12.2");
   const auto before = server.hellos.size();
   connect(false);

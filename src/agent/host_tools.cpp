@@ -90,10 +90,12 @@ HostTools system_host_tools(std::string disk_path) {
   HostTools tools;
   tools.free_port = lasting_free_port;  // a container that is started again has the same ports
   tools.accepts = accepts;
-  tools.disk_free_bytes = [path = std::move(disk_path)]() -> std::int64_t {
+  tools.disk = [path = std::move(disk_path)](const std::string& engine_data) -> HostTools::Disk {
     struct statvfs disk {};
-    if (::statvfs(path.c_str(), &disk) != 0) return 0;
-    return static_cast<std::int64_t>(disk.f_bavail) * static_cast<std::int64_t>(disk.f_frsize);
+    const bool told = !engine_data.empty() && ::statvfs(engine_data.c_str(), &disk) == 0;
+    if (!told && ::statvfs(path.c_str(), &disk) != 0) return {};
+    const auto block = static_cast<std::int64_t>(disk.f_frsize);
+    return {static_cast<std::int64_t>(disk.f_blocks) * block, static_cast<std::int64_t>(disk.f_bavail) * block};
   };
   tools.usage = usage;
   return tools;

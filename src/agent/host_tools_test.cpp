@@ -69,8 +69,14 @@ TEST(HostTools, AnAddressThatIsNoneHasNoPortAndAcceptsNothing) {
 }
 
 TEST(HostTools, DiskSpaceIsTold) {
-  EXPECT_GT(system_host_tools("/").disk_free_bytes(), 0);
-  EXPECT_EQ(system_host_tools("/nowhere").disk_free_bytes(), 0);
+  const auto root = system_host_tools("/").disk("");
+  EXPECT_GT(root.free_bytes, 0);
+  EXPECT_GT(root.bytes, root.free_bytes);
+  EXPECT_EQ(system_host_tools("/nowhere").disk("").bytes, 0);
+  // What the engine says counts; a folder that is not here (an engine in a container, say) does not.
+  EXPECT_EQ(system_host_tools("/nowhere").disk("/").bytes, root.bytes);
+  EXPECT_EQ(system_host_tools("/").disk("/nowhere").bytes, root.bytes);
+  EXPECT_NE(system_host_tools("/").disk("/dev").bytes, root.bytes);
 }
 
 }  // namespace

@@ -71,7 +71,7 @@ class Host {
     HostTools tools;
     tools.free_port = [this](const std::string&) { return next_port > 60000 ? 0 : next_port++; };
     tools.accepts = [this](const std::string&, int port) { return engine.accepts(port); };
-    tools.disk_free_bytes = [] { return std::int64_t{500'000'000'000}; };
+    tools.disk = [this](const std::string& engine_data) { return disks[engine_data]; };
     agent = std::make_unique<Agent>(runtime, engine, gpus, *journal, config, std::move(tools));
     agent->start(server, [this] { ++retired; });
     if (server.connected_) agent->server_connected();
@@ -156,6 +156,9 @@ class Host {
   ListeningServer server;
   AgentConfig config;
   int next_port = 34000;
+  // By where the engine says its data is; the machine's other disk must never be taken for it.
+  std::map<std::string, HostTools::Disk> disks{{"/var/lib/fake", {900'000'000'000, 500'000'000'000}},
+                                               {"", {7'000'000'000, 7'000'000'000}}};
   int retired = 0;
   std::unique_ptr<Agent> agent;
 };

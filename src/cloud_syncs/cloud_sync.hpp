@@ -104,7 +104,9 @@ struct CloudSync {
   std::string wish;                // JSON of CloudSyncWish
   std::string credentials_sealed;  // JSON of CloudCredentials, sealed; empty once it has ended
   std::int64_t generation = 0;
-  bool on_host = true;  // its host may have something of it
+  bool on_host = true;    // its host may have something of it
+  bool removing = false;  // it has ended, and what its host keeps for its log shall go, too
+  bool hidden = false;    // taken out of the list; the row goes when its host has nothing of it
   std::optional<int> exit_code;
   Time created_at{};
   std::optional<Time> started_at, ended_at;
@@ -112,7 +114,7 @@ struct CloudSync {
 };
 BOOST_DESCRIBE_STRUCT(CloudSync, (),
                       (id, workspace, account, pod, host, state, reason, reason_args, wish, credentials_sealed,
-                       generation, on_host, exit_code, created_at, started_at, ended_at, version))
+                       generation, on_host, removing, hidden, exit_code, created_at, started_at, ended_at, version))
 
 // Its agent knows it as it knows a pod, by an id that no pod has.
 inline constexpr std::string_view cloud_sync_id_prefix = "cloudsync";

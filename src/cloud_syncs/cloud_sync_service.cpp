@@ -100,7 +100,8 @@ Result<CloudSync> CloudSyncService::create(const Caller& caller, const PodId& po
 
 Result<CloudSync> CloudSyncService::get(const Caller& caller, const CloudSyncId& id) const {
   auto found = store_.find(id);
-  if (!found || found->workspace != caller.workspace) return fail(Reason::cloud_sync_not_found, {{"id", id.str()}});
+  if (!found || found->workspace != caller.workspace || found->hidden)
+    return fail(Reason::cloud_sync_not_found, {{"id", id.str()}});
   return std::move(*found);
 }
 
@@ -113,9 +114,12 @@ Result<> CloudSyncService::remove(const Caller& caller, const CloudSyncId& id) {
       move(sync, CloudSyncEvent::cancel, {Reason::cloud_sync_cancelled, {}});
       return {};
     }
-    // What its host keeps of it, it says, and is told to remove.
-    if (sync.on_host) order(sync);
-    store_.remove(sync.id);
+    if (!sync.on_host) {
+      store_.remove(sync.id);
+      return {};
+    }
+    sync.hidden = true;
+    order(sync);
     return {};
   });
 }
@@ -164,6 +168,7 @@ void CloudSyncService::move(CloudSync& sync, CloudSyncEvent event, const CloudSy
 
 void CloudSyncService::order(CloudSync& sync) {
   sync.generation = next_generation(sync.generation);
+  sync.removing = has_ended(sync.state);
   store_.update(sync);
   send_order(sync);
 }
@@ -245,7 +250,9 @@ void CloudSyncService::meet(const HostId& host, const link::PodFacts& facts) {
   }
   if (facts.phase == link::PodPhase::deleted) {
     sync->on_host = false;
-    if (next_state(sync->state, CloudSyncEvent::gone))
+    if (sync->hidden)
+      store_.remove(sync->id);
+    else if (next_state(sync->state, CloudSyncEvent::gone))
       move(*sync, CloudSyncEvent::gone);
     else
       store_.update(*sync);
@@ -279,19 +286,15 @@ void CloudSyncService::host_retired(const HostId& host) {
 void CloudSyncService::tend() {
   const auto now = core_.now();
   for (auto& sync : store_.on_hosts()) {
-    if (has_ended(sync.state) && sync.ended_at && now - *sync.ended_at >= config_.log_kept) {
-      const auto heard = heard_.find(agents_name(sync.id));
-      if (heard == heard_.end() || heard->second.facts.generation < sync.generation)
-        send_order(sync);
-      else
-        order(sync);
+    const bool ended = has_ended(sync.state);
+    if (ended && !sync.removing && sync.ended_at && now - *sync.ended_at >= config_.log_kept) {
+      order(sync);
       continue;
     }
     const auto* live = hosts_.live(sync.host);
-    if (!live || !live->connected) continue;
+    if (!live || !live->connected || (ended && !sync.removing)) continue;
     const auto heard = heard_.find(agents_name(sync.id));
     if (heard != heard_.end() && heard->second.facts.generation >= sync.generation) continue;
-    if (heard == heard_.end() && has_ended(sync.state)) continue;  // nothing is wanted of it yet
     const bool wanted = is_wanted(sync.state);
     if (wanted && !live->lends_volumes) continue;  // an older agent would copy without the volume
     if (wanted && heard == heard_.end() && restored_at_ && sync.created_at < *restored_at_) {

@@ -2,23 +2,25 @@
 
 #define CLOUD_SYNC_COLUMNS                                                                                \
   "id, workspace, account, pod, host, state, reason, reason_args, wish, credentials_sealed, generation, " \
-  "on_host, exit_code, created_at, started_at, ended_at, version"
+  "on_host, removing, hidden, exit_code, created_at, started_at, ended_at, version"
 
 namespace gyre {
 
 void CloudSyncStore::insert(const CloudSync& s) {
   db_.exec("INSERT INTO cloud_syncs (" CLOUD_SYNC_COLUMNS
-           ") VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17)",
+           ") VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19)",
            s.id, s.workspace, s.account, s.pod, s.host, s.state, s.reason, s.reason_args, s.wish, s.credentials_sealed,
-           s.generation, s.on_host, s.exit_code, s.created_at, s.started_at, s.ended_at, s.version);
+           s.generation, s.on_host, s.removing, s.hidden, s.exit_code, s.created_at, s.started_at, s.ended_at,
+           s.version);
 }
 
 void CloudSyncStore::update(CloudSync& s) {
   const auto changed = db_.exec(
       "UPDATE cloud_syncs SET state=$1, reason=$2, reason_args=$3, credentials_sealed=$4, generation=$5, on_host=$6, "
-      "exit_code=$7, started_at=$8, ended_at=$9, version=version+1 WHERE id=$10 AND version=$11",
-      s.state, s.reason, s.reason_args, s.credentials_sealed, s.generation, s.on_host, s.exit_code, s.started_at,
-      s.ended_at, s.id, s.version);
+      "removing=$7, hidden=$8, exit_code=$9, started_at=$10, ended_at=$11, version=version+1 WHERE id=$12 AND "
+      "version=$13",
+      s.state, s.reason, s.reason_args, s.credentials_sealed, s.generation, s.on_host, s.removing, s.hidden,
+      s.exit_code, s.started_at, s.ended_at, s.id, s.version);
   if (changed != 1) throw db::DbError("stale write of cloud sync " + s.id.str());
   ++s.version;
 }
@@ -30,7 +32,8 @@ std::optional<CloudSync> CloudSyncStore::find(const CloudSyncId& id) const {
 }
 
 std::vector<CloudSync> CloudSyncStore::list(const WorkspaceId& workspace) const {
-  return db_.all<CloudSync>("SELECT " CLOUD_SYNC_COLUMNS " FROM cloud_syncs WHERE workspace=$1", workspace);
+  return db_.all<CloudSync>("SELECT " CLOUD_SYNC_COLUMNS " FROM cloud_syncs WHERE workspace=$1 AND hidden=0",
+                            workspace);
 }
 
 std::vector<CloudSync> CloudSyncStore::of_pod(const PodId& pod) const {
@@ -46,7 +49,7 @@ std::vector<CloudSync> CloudSyncStore::on_host(const HostId& host) const {
 }
 
 int CloudSyncStore::count(const WorkspaceId& workspace) const {
-  return db_.value<int>("SELECT COUNT(*) FROM cloud_syncs WHERE workspace=$1", workspace);
+  return db_.value<int>("SELECT COUNT(*) FROM cloud_syncs WHERE workspace=$1 AND hidden=0", workspace);
 }
 
 std::int64_t CloudSyncStore::remove_ended_before(Time before, int limit) {

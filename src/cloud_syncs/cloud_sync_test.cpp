@@ -300,7 +300,8 @@ TEST_F(CloudSyncTest, ThereIsALimitToThoseThatAreKept) {
   for (int i = 1; i < 1'000; ++i)
     world.database().exec(
         "INSERT INTO cloud_syncs SELECT id || $1, workspace, account, pod, host, state, reason, reason_args, wish, "
-        "credentials_sealed, generation, 0, exit_code, created_at, started_at, ended_at, version FROM cloud_syncs "
+        "credentials_sealed, generation, 0, 0, 0, exit_code, created_at, started_at, ended_at, version FROM "
+        "cloud_syncs "
         "WHERE id=$2",
         std::to_string(i), id);
   const auto refused = world.call(Method::post, path, body(pod));
@@ -363,6 +364,30 @@ TEST_F(CloudSyncTest, AnEndedOneKeptForItsLogDoesNotHoldTheVolumeOfADeletedPod) 
   world.run_for(5min);
   EXPECT_TRUE(world.engine(host).volumes().empty());
   EXPECT_EQ(status_of(id), "SUCCEEDED");
+}
+
+// Found by the hostile worlds: the order to remove it was lost together with what its agent knew of it.
+TEST_F(CloudSyncTest, AnAgentThatForgotAnEndedOneIsToldAgainToRemoveIt) {
+  for (const bool by_hand : {false, true}) {
+    const auto id = start();
+    world.run_for(1min);
+    ASSERT_EQ(status_of(id), "SUCCEEDED");
+    world.crash_agent(host);
+    world.lose_journal(host);
+    if (by_hand)
+      EXPECT_EQ(world.call(Method::del, path + "/" + id).status, 204);
+    else
+      EXPECT_EQ(world.call(Method::del, "/v1/pods/" + pod).status, 204);
+    world.run_for(1min);
+    world.restart_agent(host);
+    world.run_for(2min);
+    EXPECT_EQ(containers(id), 0);
+    EXPECT_EQ(status_of(id), by_hand ? "HTTP 404" : "SUCCEEDED");
+    if (!by_hand) pod = made_pod();
+  }
+  EXPECT_EQ(world.call(Method::del, "/v1/pods/" + pod).status, 204);
+  world.run_for(2min);
+  EXPECT_TRUE(world.engine(host).volumes().empty());
 }
 
 TEST_F(CloudSyncTest, GoesOnWhenServerAndAgentDieAndMessagesAreLost) {

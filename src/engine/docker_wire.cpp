@@ -429,6 +429,7 @@ EngineInfo read_info(std::string_view version_text, std::string_view info_text, 
   // Docker bounds a container's layer with overlay2 on xfs with project quotas, and on btrfs, zfs and devicemapper.
   const auto& driver = out.storage_driver;
   const auto root = text(at(info, {"DockerRootDir"}));
+  out.data_path = root;
   out.container_disk_limit = !podman && (driver == "btrfs" || driver == "zfs" || driver == "devicemapper" ||
                                          (driver == "overlay2" && has_project_quotas(root, mounts)));
   out.live_restore = podman || flag(at(info, {"LiveRestoreEnabled"}));

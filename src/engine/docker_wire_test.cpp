@@ -363,6 +363,7 @@ TEST(DockerWire, AnEngineTellsWhatItCan) {
   EXPECT_EQ(docker.name, "docker");
   EXPECT_EQ(docker.version, "25.0.1");
   EXPECT_TRUE(docker.container_disk_limit && docker.live_restore && docker.cdi && docker.nvidia_runtime);
+  EXPECT_EQ(docker.data_path, "/var/lib/docker");
   EXPECT_FALSE(read_info("{}", about, "/dev/a / xfs rw,prjquota 0 0\n/dev/b /var/lib/docker ext4 rw 0 0\n")
                    .container_disk_limit);
   EXPECT_FALSE(read_info("{}", about, "/dev/a / xfs rw,noquota 0 0\n").container_disk_limit);

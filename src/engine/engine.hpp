@@ -33,6 +33,7 @@ struct EngineInfo {
   std::string version;      // "20.10.24"
   std::string api_version;  // "1.41"
   std::string storage_driver;
+  std::string data_path;              // where it keeps images, containers and volumes; empty: it does not say
   bool container_disk_limit = false;  // the file system can bound a container's own layer (overlay2 on xfs with pquota)
   bool live_restore = false;          // containers outlive a restart of the engine
   bool cdi = false;                   // GPUs can be given by CDI names

@@ -292,6 +292,7 @@ TEST_P(EngineContract, ItSaysWhatItIs) {
   const auto info = wait<EngineInfo>([&](auto done) { engine->info(done); });
   ASSERT_TRUE(info) << info.error().message();
   EXPECT_EQ(info->name, enum_text(GetParam()));
+  EXPECT_TRUE(info->data_path.starts_with('/')) << info->data_path;
   EXPECT_FALSE(info->version.empty());
   EXPECT_FALSE(info->api_version.empty());
 }

@@ -122,6 +122,7 @@ struct FakeEngineConfig {
                   .version = "1.0.0",
                   .api_version = "1.41",
                   .storage_driver = "memory",
+                  .data_path = "/var/lib/fake",
                   .container_disk_limit = false,
                   .live_restore = true,
                   .cdi = false,

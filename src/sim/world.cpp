@@ -341,7 +341,9 @@ void World::start_agent(Machine& at) {
     return at.next_port > 60'000 ? at.next_port = 20'000 : at.next_port++;
   };
   tools.accepts = [&at](const std::string&, int port) { return at.engine.accepts(port); };
-  tools.disk_free_bytes = [&at] { return at.options.disk_bytes; };
+  tools.disk = [&at](const std::string&) {
+    return agent::HostTools::Disk{at.options.disk_bytes, at.options.disk_bytes};
+  };
   at.agent = std::make_unique<agent::Agent>(runtime, at.engine, at.gpus, *at.journal, config, std::move(tools));
   at.agent->start(*at.end);
   connect(at);
