@@ -1,6 +1,7 @@
 #include "cloud_syncs/cloud_sync_service.hpp"
 
 #include <set>
+#include <utility>
 
 #include "json/codec.hpp"
 
@@ -249,13 +250,14 @@ void CloudSyncService::meet(const HostId& host, const link::PodFacts& facts) {
     store_.update(*sync);
   }
   if (facts.phase == link::PodPhase::deleted) {
-    sync->on_host = false;
-    if (sync->hidden)
-      store_.remove(sync->id);
-    else if (next_state(sync->state, CloudSyncEvent::gone))
-      move(*sync, CloudSyncEvent::gone);
-    else
-      store_.update(*sync);
+    if (std::exchange(sync->on_host, false)) {  // else it was told before, and the answer was lost
+      if (sync->hidden)
+        store_.remove(sync->id);
+      else if (next_state(sync->state, CloudSyncEvent::gone))
+        move(*sync, CloudSyncEvent::gone);
+      else
+        store_.update(*sync);
+    }
     return send_forget(host, facts.pod, facts.generation);
   }
   const auto* container = facts.containers.empty() ? nullptr : &facts.containers.front();
