@@ -22,12 +22,17 @@ die() { echo "boot.sh: $*" >&2; exit 125; }
 
 # ---- the kernel, unpacked and not installed: it is not for this machine ----
 
-if [ ! -e "$dir/kernel/complete" ]; then
+fetch_kernel() {
+  local image
   rm -rf "$dir/kernel" && mkdir -p "$dir/kernel"
   image=$(apt-cache depends linux-image-amd64 2> /dev/null | sed -n 's/^ *Depends: //p' | head -n 1)
-  [ -n "$image" ] || die "apt knows no linux-image-amd64: apt-get update"
-  (cd "$dir/kernel" && apt-get -q -o APT::Sandbox::User=root download "$image" > download.log 2>&1) ||
-    die "$image cannot be downloaded: $(tail -n 1 "$dir/kernel/download.log")"
+  [ -n "$image" ] && (cd "$dir/kernel" && apt-get -q -o APT::Sandbox::User=root download "$image") > "$dir/download.log" 2>&1
+}
+
+if [ ! -e "$dir/kernel/complete" ]; then
+  # The lists may be older than the mirror, which keeps one kernel at a time.
+  fetch_kernel || { apt-get -q update > "$dir/update.log" 2>&1 && fetch_kernel; } ||
+    die "Debian's kernel cannot be downloaded; apt-get's words are in $dir/download.log and $dir/update.log"
   dpkg-deb -x "$dir"/kernel/*.deb "$dir/kernel"
   rm "$dir"/kernel/*.deb
   touch "$dir/kernel/complete"
