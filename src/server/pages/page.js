@@ -66,3 +66,17 @@ export async function call(method, path, body) {
   failure.field = answer && answer.field;
   throw failure;
 }
+
+// One run at a time; whatever asks meanwhile makes for one more.
+export function one_at_a_time(work) {
+  let running = false, again = false;
+  return async () => {
+    if (running) { again = true; return; }
+    running = true;
+    do {
+      again = false;
+      await work();
+    } while (again);
+    running = false;
+  };
+}

@@ -1,6 +1,6 @@
 // The page at / and /login: log in, then the pods, live. The whole console comes with a later release; this page is small
 // on purpose and uses the public API only. Nothing from the server is ever put in as HTML.
-import {$, badge, call, language, on_language, problem, say, show_words, t} from '/assets/page.js';
+import {$, badge, call, language, on_language, one_at_a_time, problem, say, show_words, t} from '/assets/page.js';
 
 say({
   en: {
@@ -43,7 +43,7 @@ const tones = {
 };
 
 let token = location.pathname === '/login' ? new URLSearchParams(location.search).get('token') : null;
-let events = null, timer = 0, reading = false, readAgain = false, shown = [];
+let events = null, timer = 0, shown = [];
 
 function speak() {
   show_words();
@@ -133,26 +133,19 @@ function say_live(alive) {
   $('live').textContent = alive ? `● ${t('live')}` : `○ ${t('stale')}`;
 }
 
-// One reading at a time; whatever happened meanwhile asks for one more.
-async function read() {
-  if (reading) { readAgain = true; return; }
-  reading = true;
-  do {
-    readAgain = false;
-    try {
-      shown = await call('GET', '/v1/pods?limit=1000&sort=-createdAt');
-      draw();
-      problem('');
-    } catch (failure) {
-      if (failure.status === 401) { reading = false; return show_login(); }
-      problem(failure.message);
-    }
-  } while (readAgain);
-  reading = false;
+const read = one_at_a_time(async () => {
+  try {
+    shown = await call('GET', '/v1/pods?limit=1000&sort=-createdAt');
+    draw();
+    problem('');
+  } catch (failure) {
+    if (failure.status === 401) return show_login();
+    problem(failure.message);
+  }
   clearTimeout(timer);
   // Percentages are no events: while something starts, look again.
   if (shown.some((pod) => pod.status === 'provisioning')) timer = setTimeout(read, 2000);
-}
+});
 
 async function show_pods(me) {
   $('welcome').hidden = $('login').hidden = true;

@@ -1,6 +1,6 @@
 // The page at /pods/{id}/sync: copies between the pod's volume and a bucket. One that is under way is found again after a
 // reload; the key that was typed is sent once and kept nowhere.
-import {$, ask, badge, call, language, on_language, problem, say, show_words, t} from '/assets/page.js';
+import {$, ask, badge, call, language, on_language, one_at_a_time, problem, say, show_words, t} from '/assets/page.js';
 
 say({
   en: {
@@ -34,7 +34,7 @@ const tones = {
 const log_max = 64 * 1024;
 
 const pod_id = decodeURIComponent(location.pathname.split('/')[2]);
-let pod = null, syncs = [], current = null, reading = false, again = false;
+let pod = null, syncs = [], current = null;
 let following = null;  // {id, stop}: whose log is read
 
 const is_over = (sync) => Boolean(sync.endedAt);
@@ -94,28 +94,21 @@ async function follow(sync) {
   }
 }
 
-// One reading at a time; whatever happened meanwhile asks for one more.
-async function read() {
-  if (reading) { again = true; return; }
-  reading = true;
-  do {
-    again = false;
-    try {
-      pod = await call('GET', `/v1/pods/${encodeURIComponent(pod_id)}`);
-      if (!$('path').value) $('path').value = pod.volumeMountPath || '';
-      syncs = await call('GET', `/v1/cloudsyncs?limit=20&podId=${encodeURIComponent(pod_id)}`);
-      const busy = syncs.find((sync) => !is_over(sync));
-      current = busy || (current && syncs.find((sync) => sync.id === current.id)) || null;
-      problem(pod.volumeInGb ? '' : t('no_volume'));
-      draw();
-      if (current && current.status !== 'STARTING') follow(current);
-    } catch (failure) {
-      problem(failure.status === 401 ? t('logged_out') : failure.message);
-      draw();
-    }
-  } while (again);
-  reading = false;
-}
+const read = one_at_a_time(async () => {
+  try {
+    pod = await call('GET', `/v1/pods/${encodeURIComponent(pod_id)}`);
+    if (!$('path').value) $('path').value = pod.volumeMountPath || '';
+    syncs = await call('GET', `/v1/cloudsyncs?limit=20&podId=${encodeURIComponent(pod_id)}`);
+    const busy = syncs.find((sync) => !is_over(sync));
+    current = busy || (current && syncs.find((sync) => sync.id === current.id)) || null;
+    problem(pod.volumeInGb ? '' : t('no_volume'));
+    draw();
+    if (current && current.status !== 'STARTING') follow(current);
+  } catch (failure) {
+    problem(failure.status === 401 ? t('logged_out') : failure.message);
+    draw();
+  }
+});
 
 $('form').addEventListener('submit', async (event) => {
   event.preventDefault();
