@@ -16,6 +16,11 @@ Outcome<boost::json::value> ask(Commands& c, const std::string& method, const st
 // `one_page` ended it there.
 Outcome<boost::json::array> ask_all(Commands& c, const std::string& target, std::string& cursor, bool one_page);
 
+// A flag, an argument or a variable that cannot be meant so.
+inline tl::unexpected<Error> wrong(std::string argument, std::string detail) {
+  return fail(Reason::bad_argument, {{"argument", std::move(argument)}, {"detail", std::move(detail)}});
+}
+
 // A text that goes on, as a log that is followed, to standard output. The exit code; what was wrong is said.
 int print_stream(Commands& c, const std::string& target);
 

@@ -1,20 +1,10 @@
 #include "cli/http_api.hpp"
 
-#include <condition_variable>
-#include <mutex>
-
+#include "cli/wait.hpp"
 #include "http/client.hpp"
 
 namespace gyre::cli {
 namespace {
-
-// Between tries; the stop token cuts it short.
-void rest(Duration time, std::stop_token stop) {
-  std::mutex mutex;
-  std::condition_variable_any never;
-  std::unique_lock lock(mutex);
-  never.wait_for(lock, stop, time, [] { return false; });
-}
 
 class HttpApi final : public Api {
  public:
@@ -29,7 +19,7 @@ class HttpApi final : public Api {
       if (response) return answer(*response);
       if (attempt == tries || !safe || response.error().reason != Reason::server_unreachable)
         return failure(response.error());
-      rest(Duration(200 * attempt), stop_);
+      interrupted_within(stop_, Duration(200 * attempt));
     }
   }
 

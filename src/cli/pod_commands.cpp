@@ -15,10 +15,6 @@ namespace json = boost::json;
 
 namespace {
 
-tl::unexpected<Error> wrong(std::string argument, std::string detail) {
-  return fail(Reason::bad_argument, {{"argument", std::move(argument)}, {"detail", std::move(detail)}});
-}
-
 std::string pod_target(const std::string& pod, std::string_view rest = "") {
   return "/v1/pods/" + http::url_encode(pod) + std::string(rest);
 }

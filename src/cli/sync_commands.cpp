@@ -1,8 +1,6 @@
 // gyre sync: copies between a pod's volume and a bucket.
 #include <boost/json.hpp>
-#include <condition_variable>
 #include <functional>
-#include <mutex>
 
 #include "cli/ask.hpp"
 #include "cli/views.hpp"
@@ -13,10 +11,6 @@ namespace gyre::cli {
 namespace json = boost::json;
 
 namespace {
-
-tl::unexpected<Error> wrong(std::string argument, std::string detail) {
-  return fail(Reason::bad_argument, {{"argument", std::move(argument)}, {"detail", std::move(detail)}});
-}
 
 std::string sync_target(const std::string& sync, std::string_view rest = "") {
   return "/v1/cloudsyncs/" + http::url_encode(sync) + std::string(rest);
@@ -30,13 +24,8 @@ Outcome<json::value> look_until(Commands& c, const std::string& sync,
   for (;;) {
     auto seen = ask(c, "GET", sync_target(sync));
     if (!seen || enough(text_of(*seen, "status"))) return seen;
-    std::mutex mutex;
-    std::unique_lock lock(mutex);
-    std::condition_variable_any nothing;
-    nothing.wait_for(lock, c.stop, Duration(500), [] { return false; });
-    if (c.stop.stop_requested())
-      return tl::unexpected(
-          Failure::from(Error{Reason::request_cancelled, {{"server", c.api.url()}}, ""}, c.terminal.language));
+    if (interrupted_within(c.stop, Duration(500)))
+      return tl::unexpected(interruption(c.terminal.language, c.api.url()));
   }
 }
 
@@ -53,14 +42,8 @@ int tell_end(Commands& c, const json::value& sync) {
     tell(c.terminal, c.now(), sync_kind(), sync, c.terminal.word(Word::sync_done, args_of(sync, language)));
     return exit_ok;
   }
-  const auto& reason = part_of(sync, "reason");
-  Failure out;
-  out.exit = exit_failed;
-  out.code = text_of(reason, "code");
-  out.why = text_of(reason, "text");
-  out.fix = text_of(reason, "fix");
-  out.detail = say(Word::sync_done, language, args_of(sync, language));
-  return c.terminal.report(out);
+  return c.terminal.report(
+      failed_because(part_of(sync, "reason"), say(Word::sync_done, language, args_of(sync, language))));
 }
 
 // After Ctrl-C it goes on; say so.

@@ -3,11 +3,10 @@
 #include <algorithm>
 #include <boost/json.hpp>
 #include <cmath>
-#include <condition_variable>
 #include <cstdio>
-#include <mutex>
 
 #include "cli/views.hpp"
+#include "cli/wait.hpp"
 #include "http/client.hpp"
 
 namespace gyre::cli {
@@ -137,14 +136,6 @@ Table table_of(const json::array& all, const Terminal& terminal, bool range) {
                {text("volume", " MB")}});
   }
   return table;
-}
-
-// True when it was interrupted.
-bool interrupted_within(std::stop_token stop, Duration most) {
-  std::mutex mutex;
-  std::condition_variable_any wake;
-  std::unique_lock lock(mutex);
-  return wake.wait_for(lock, stop, most, [&] { return stop.stop_requested(); });
 }
 
 }  // namespace

@@ -86,25 +86,36 @@ bool hopeless(Goal goal, std::string_view status) {
   return false;
 }
 
+Failure failed(const boost::json::value& pod, Language language) {
+  return failed_because(part_of(pod, "reason"),
+                        say(Word::pod_is, language,
+                            {{"name", text_of(pod, "name")},
+                             {"id", text_of(pod, "id")},
+                             {"status", say_named("status_", text_of(pod, "status"), language)}}));
+}
+
+}  // namespace
+
 Failure interruption(Language language, const std::string& url) {
   return Failure::from(Error{Reason::request_cancelled, {{"server", url}}, ""}, language);
 }
 
-Failure failed(const boost::json::value& pod, Language language) {
-  const auto& reason = part_of(pod, "reason");
+Failure failed_because(const boost::json::value& reason, std::string detail) {
   Failure out;
   out.exit = exit_failed;
   out.code = text_of(reason, "code");
   out.why = text_of(reason, "text");
   out.fix = text_of(reason, "fix");
-  out.detail = say(Word::pod_is, language,
-                   {{"name", text_of(pod, "name")},
-                    {"id", text_of(pod, "id")},
-                    {"status", say_named("status_", text_of(pod, "status"), language)}});
+  out.detail = std::move(detail);
   return out;
 }
 
-}  // namespace
+bool interrupted_within(std::stop_token stop, Duration most) {
+  std::mutex mutex;
+  std::condition_variable_any wake;
+  std::unique_lock lock(mutex);
+  return wake.wait_for(lock, stop, most, [&] { return stop.stop_requested(); });
+}
 
 Outcome<std::string> wait_for(Api& api, const Terminal& terminal, const std::string& pod, const WaitOptions& options) {
   const auto language = terminal.language;
