@@ -109,6 +109,14 @@ base_layer() {
   pack "$root" "$work/base.tar.gz"
 }
 
+with_libraries() {  # with_libraries PROGRAM FOLDER: Debian's program with the libraries it needs, where it finds them
+  local file
+  for file in "$1" $(ldd "$1" | grep -o '/[^ ]*'); do
+    mkdir -p "$2$(dirname "$file")"
+    cp -L "$file" "$2$file"
+  done
+}
+
 script_layer() {  # script_layer NAME: the program of one image, from standard input
   local root=$work/$1
   mkdir -p "$root/bin"
@@ -179,12 +187,7 @@ fi
 
 # A pod that scp and sftp can talk to: Debian's sftp-server with the libraries it needs.
 if wanted sftp; then
-  mkdir -p "$work/sftp/usr/lib/openssh"
-  cp /usr/lib/openssh/sftp-server "$work/sftp/usr/lib/openssh/"
-  ldd /usr/lib/openssh/sftp-server | grep -o '/[^ ]*' | while read -r library; do
-    mkdir -p "$work/sftp$(dirname "$library")"
-    cp -L "$library" "$work/sftp$library"
-  done
+  with_libraries /usr/lib/openssh/sftp-server "$work/sftp"
   pack "$work/sftp" "$work/sftp.tar.gz"
   push_image gyre/sftp:1 linux amd64 "$(config '{"Cmd": ["/bin/hello"]}')" "$work/base.tar.gz" "$work/hello.tar.gz" \
     "$work/sftp.tar.gz"
@@ -192,13 +195,9 @@ fi
 
 # What cloud syncs run: Debian's rclone with the libraries it needs and the authorities of the world.
 if wanted rclone; then
-  mkdir -p "$work/rclone/usr/bin" "$work/rclone/etc/ssl/certs" "$work/rclone/tmp"
-  cp /usr/bin/rclone "$work/rclone/usr/bin/"
+  mkdir -p "$work/rclone/etc/ssl/certs" "$work/rclone/tmp"
   cp -L /etc/ssl/certs/ca-certificates.crt "$work/rclone/etc/ssl/certs/"
-  ldd /usr/bin/rclone | grep -o '/[^ ]*' | while read -r library; do
-    mkdir -p "$work/rclone$(dirname "$library")"
-    cp -L "$library" "$work/rclone$library"
-  done
+  with_libraries /usr/bin/rclone "$work/rclone"
   pack "$work/rclone" "$work/rclone.tar.gz"
   push_image gyre/rclone:1 linux amd64 "$(config '{"Entrypoint": ["rclone"]}')" "$work/rclone.tar.gz"
 fi
