@@ -1001,12 +1001,10 @@ void Agent::Impl::create(Pod& pod, const std::string& name) {
   spec.memory_bytes = order.spec.memory_bytes;
   spec.shm_bytes = order.spec.shm_bytes;
   spec.disk_bytes = order.spec.container_disk_bytes;
-  if (order.spec.volume_bytes > 0 && !order.spec.volume_path.empty())
-    spec.mounts.push_back(
-        {.kind = engine::Mount::Kind::volume, .volume = volume_name(order.pod), .path = order.spec.volume_path});
-  if (!order.spec.volume_of.empty())
+  const bool borrows = !order.spec.volume_of.empty();
+  if ((borrows || order.spec.volume_bytes > 0) && !order.spec.volume_path.empty())
     spec.mounts.push_back({.kind = engine::Mount::Kind::volume,
-                           .volume = volume_name(order.spec.volume_of),
+                           .volume = volume_name(borrows ? order.spec.volume_of : order.pod),
                            .path = order.spec.volume_path});
   spec.labels = labels(order.pod);
   spec.labels[label::container] = name;

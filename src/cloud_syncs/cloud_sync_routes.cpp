@@ -80,7 +80,7 @@ json::Fields fields(const CloudSyncView*) {
 }
 
 CloudSyncView view(const CloudSync& sync, Language language) {
-  const auto wish = json::decode<CloudSyncWish>(sync.wish, json::UnknownKeys::ignore).value_or(CloudSyncWish{});
+  const auto wish = wish_of(sync);
   CloudSyncView out;
   out.id = sync.id;
   out.podId = sync.pod;

@@ -12,12 +12,6 @@ constexpr Duration tend_period = 5s;
 constexpr int removed_at_once_max = 100;
 constexpr std::int64_t own_disk_bytes = 1'000'000'000;  // rclone writes nothing outside the volume
 
-CloudSyncWish wish_of(const CloudSync& sync) {
-  auto wish = json::decode<CloudSyncWish>(sync.wish, json::UnknownKeys::ignore);
-  if (!wish) throw db::DbError("unreadable wish of cloud sync " + sync.id.str());
-  return std::move(*wish);
-}
-
 bool is_wanted(CloudSyncState state) { return state == CloudSyncState::STARTING || state == CloudSyncState::RUNNING; }
 
 const char* event_kind(CloudSyncState state) {
@@ -233,7 +227,7 @@ void CloudSyncService::host_reported(const HostId& host, const link::Report& rep
 void CloudSyncService::meet(const HostId& host, const link::PodFacts& facts) {
   auto sync = store_.find(CloudSyncId(facts.pod.str()));
   if (!sync || sync->host != host) {
-    // Taken out of the list, or newer than the backup that this table comes from. What still copies is left alone.
+    // Newer than the backup that this table comes from. What still copies is left alone.
     if (facts.phase == link::PodPhase::deleted) return send_forget(host, facts.pod, facts.generation);
     if (is_up(facts.phase)) return;
     link::PodOrder removal;

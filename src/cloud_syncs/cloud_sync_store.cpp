@@ -1,10 +1,18 @@
 #include "cloud_syncs/cloud_sync_store.hpp"
 
+#include "json/codec.hpp"
+
 #define CLOUD_SYNC_COLUMNS                                                                                \
   "id, workspace, account, pod, host, state, reason, reason_args, wish, credentials_sealed, generation, " \
   "on_host, removing, hidden, exit_code, created_at, started_at, ended_at, version"
 
 namespace gyre {
+
+CloudSyncWish wish_of(const CloudSync& sync) {
+  auto wish = json::decode<CloudSyncWish>(sync.wish, json::UnknownKeys::ignore);
+  if (!wish) throw db::DbError("unreadable wish of cloud sync " + sync.id.str());
+  return std::move(*wish);
+}
 
 void CloudSyncStore::insert(const CloudSync& s) {
   db_.exec("INSERT INTO cloud_syncs (" CLOUD_SYNC_COLUMNS

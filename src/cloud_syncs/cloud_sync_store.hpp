@@ -9,6 +9,8 @@
 
 namespace gyre {
 
+CloudSyncWish wish_of(const CloudSync& sync);  // of the database; throws DbError when it is not one
+
 class CloudSyncStore {
  public:
   explicit CloudSyncStore(db::Connection& db) : db_(db) {}

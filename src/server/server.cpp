@@ -542,6 +542,14 @@ class Server {
     return out;
   }
 
+  // With the installation's key.
+  Seal sealing() {
+    return [this](const std::string& plain) { return seal(key_, runtime_.random().bytes(24), plain); };
+  }
+  std::function<std::string(const std::string&)> unsealing() {
+    return [this](const std::string& sealed) { return unseal(key_, sealed).value_or(""); };
+  }
+
   PodConfig pod_config() {
     PodConfig out;
     out.make_key = [this](const WorkspaceId& workspace, const AccountId& account, const PodId& pod) {
@@ -554,7 +562,7 @@ class Server {
     };
     out.proxy_url = [this](const PodId& pod, int port) { return proxy_url(pod, port); };
     out.straight_address = [this](const HostLive& host, const auto& opened) { return straight_address(host, opened); };
-    out.seal = [this](const std::string& plain) { return seal(key_, runtime_.random().bytes(24), plain); };
+    out.seal = sealing();
     const auto seconds = metrics_.histogram("gyre_placement_seconds", "How long one look at the placement queue took.",
                                             {0.0001, 0.001, 0.005, 0.02, 0.1, 0.5, 2});
     out.around_placement = [seconds](const std::function<void()>& pass) {
@@ -562,7 +570,7 @@ class Server {
       pass();
       seconds.observe(std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count());
     };
-    out.unseal = [this](const std::string& sealed) { return unseal(key_, sealed).value_or(""); };
+    out.unseal = unsealing();
     out.sources = resources_.sources();
     out.pods_max_per_workspace = config_.pods_per_workspace;
     return out;
@@ -571,16 +579,16 @@ class Server {
   CloudSyncConfig cloud_sync_config() {
     CloudSyncConfig out;
     out.image = config_.sync_image;
-    out.seal = [this](const std::string& plain) { return seal(key_, runtime_.random().bytes(24), plain); };
-    out.unseal = [this](const std::string& sealed) { return unseal(key_, sealed).value_or(""); };
+    out.seal = sealing();
+    out.unseal = unsealing();
     out.secret = resources_.sources().secret;
     return out;
   }
 
   ResourcesConfig resources_config() {
     ResourcesConfig out;
-    out.seal = [this](const std::string& plain) { return seal(key_, runtime_.random().bytes(24), plain); };
-    out.unseal = [this](const std::string& sealed) { return unseal(key_, sealed).value_or(""); };
+    out.seal = sealing();
+    out.unseal = unsealing();
     out.catalog.simulated_stock = config_.simulated_stock;
     out.shared_paths = config_.shared_paths;
     out.directories = real_volume_directories();

@@ -175,6 +175,10 @@ struct World::Server {
     };
     return config;
   }
+  Seal sealing() {
+    return [this](const std::string& plain) { return seal(installation_key, core.random().bytes(24), plain); };
+  }
+  static std::string unsealed(const std::string& sealed) { return unseal(installation_key, sealed).value(); }
   PodConfig pod_config() {
     PodConfig config;
     config.make_key = [this](const WorkspaceId& w, const AccountId& a, const PodId& p) {
@@ -182,8 +186,8 @@ struct World::Server {
     };
     config.revoke_keys = [this](const PodId& pod) { accounts.revoke_pod_keys(pod); };
     config.removing = [this](const PodId& pod) { cloud_syncs.pod_is_removed(pod); };
-    config.seal = [this](const std::string& plain) { return seal(installation_key, core.random().bytes(24), plain); };
-    config.unseal = [](const std::string& sealed) { return unseal(installation_key, sealed).value(); };
+    config.seal = sealing();
+    config.unseal = unsealed;
     config.sources = resources.sources();
     config.pods_max_per_workspace = pods_max_per_workspace;
     return config;
@@ -191,15 +195,15 @@ struct World::Server {
   CloudSyncConfig cloud_sync_config() {
     CloudSyncConfig config;
     config.image = sync_image;
-    config.seal = [this](const std::string& plain) { return seal(installation_key, core.random().bytes(24), plain); };
-    config.unseal = [](const std::string& sealed) { return unseal(installation_key, sealed).value(); };
+    config.seal = sealing();
+    config.unseal = unsealed;
     config.secret = resources.sources().secret;
     return config;
   }
   ResourcesConfig resources_config() {
     ResourcesConfig config;
-    config.seal = [this](const std::string& plain) { return seal(installation_key, core.random().bytes(24), plain); };
-    config.unseal = [](const std::string& sealed) { return unseal(installation_key, sealed).value(); };
+    config.seal = sealing();
+    config.unseal = unsealed;
     config.shared_paths = {{"LOCAL", "/shared"}};
     const auto done = [](const std::string&, const std::string&) { return std::string(); };
     config.directories = {done, done};
