@@ -18,7 +18,7 @@ namespace gyre::agent {
 
 struct AgentConfig {
   HostId host;
-  link::HostFacts facts;         // without GPUs, driver and engine: the agent asks the probe and the engine
+  link::HostFacts facts;         // without GPUs, driver, engine and disk: the agent asks
   Duration report_every{5000};   // also at once when something changed
   Duration resync_every{10000};  // full look at the engine even if it sent no event
   Duration disk_check_every{30000};

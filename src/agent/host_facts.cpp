@@ -4,7 +4,6 @@
 #include <ifaddrs.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
-#include <sys/statvfs.h>
 #include <sys/sysinfo.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -90,7 +89,7 @@ std::filesystem::path engine_data_path(const std::string& engine_socket) {
   return "/";
 }
 
-link::HostFacts gather_host_facts(const std::filesystem::path& disk_path, const std::string& advertise) {
+link::HostFacts gather_host_facts(const std::string& advertise) {
   link::HostFacts facts;
   utsname kernel{};
   if (::uname(&kernel) == 0) {
@@ -106,9 +105,6 @@ link::HostFacts gather_host_facts(const std::filesystem::path& disk_path, const 
   facts.cpus = static_cast<int>(::sysconf(_SC_NPROCESSORS_ONLN));
   struct sysinfo memory {};
   if (::sysinfo(&memory) == 0) facts.memory_bytes = static_cast<std::int64_t>(memory.totalram) * memory.mem_unit;
-  struct statvfs disk {};
-  if (::statvfs(disk_path.c_str(), &disk) == 0)
-    facts.disk_bytes = static_cast<std::int64_t>(disk.f_blocks) * static_cast<std::int64_t>(disk.f_frsize);
   return facts;
 }
 

@@ -8,9 +8,9 @@
 
 namespace gyre::agent {
 
-// GPUs, driver and engine are left empty: the agent asks the probe and the engine. `disk_path` is where the engine
-// keeps its data; `advertise` is the address at which mapped ports are reached, empty: the machine's own (own_address).
-link::HostFacts gather_host_facts(const std::filesystem::path& disk_path, const std::string& advertise);
+// GPUs, driver, engine and its disk are left empty: the agent asks the probe, the engine and HostTools. `advertise` is
+// the address at which mapped ports are reached, empty: the machine's own (own_address).
+link::HostFacts gather_host_facts(const std::string& advertise);
 
 // The address this machine uses towards the world (that of its default route), 127.0.0.1 without any. Sends nothing.
 std::string own_address();

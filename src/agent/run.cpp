@@ -28,10 +28,10 @@ Result<std::unique_ptr<db::Connection>> open_journal(const std::filesystem::path
   }
 }
 
-AgentConfig config_of(const AgentRunOptions& options, const HostId& host, const std::filesystem::path& disk) {
+AgentConfig config_of(const AgentRunOptions& options, const HostId& host) {
   AgentConfig config;
   config.host = host;
-  config.facts = gather_host_facts(disk, options.advertise);
+  config.facts = gather_host_facts(options.advertise);
   config.http_address = options.http_address;
   config.listen_address = options.listen_address;
   return config;
@@ -81,7 +81,7 @@ Result<> run_agent(const AgentRunOptions& options, const AgentParts& parts) {
       tunnels.open(token, Tunnels::Target{target->pod.str(), target->address, target->container_port, target->port});
     };
     try {
-      agent.emplace(runtime, *engine, *gpus, *journal, config_of(options, identity.host, disk), std::move(tools));
+      agent.emplace(runtime, *engine, *gpus, *journal, config_of(options, identity.host), std::move(tools));
     } catch (const db::DbError& problem) {
       return fail(Reason::file_unusable,
                   {{"path", (options.data_dir / "journal.db").string()}, {"detail", problem.what()}});
