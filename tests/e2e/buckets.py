@@ -6,6 +6,7 @@ import os
 import subprocess
 
 from gyre import eventually
+from namespaces import Namespace
 from pypi import python_package
 
 ROUTER, STORE = "10.231.78.1", "10.231.78.2"
@@ -41,12 +42,9 @@ class Store:
     def __init__(self, folder):
         self.folder = folder
         self.package = python_package("moto[server,s3,iam]", "5.2.5")
-        self.namespace, self.inside, self.outside = f"gyre-s3-{os.getpid()}", f"gsi{os.getpid() % 10**6}", f"gso{os.getpid() % 10**6}"
+        self.namespace = Namespace("s3", STORE, ROUTER)
         self.endpoint = f"http://{STORE}:{PORT}"
         self.process = None
-
-    def _ip(self, *arguments):
-        subprocess.run(["ip", *arguments], check=True, capture_output=True, text=True)
 
     def _python(self, *arguments, **more):
         environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(self.package), "HOME": str(self.folder), "NO_PROXY": "*"}
@@ -55,20 +53,14 @@ class Store:
         return done.stdout
 
     def up(self):
-        self._ip("netns", "add", self.namespace)
-        self._ip("link", "add", self.outside, "type", "veth", "peer", "name", self.inside)
-        self._ip("link", "set", self.inside, "netns", self.namespace)
-        self._ip("addr", "add", f"{ROUTER}/30", "dev", self.outside)
-        self._ip("link", "set", self.outside, "up")
-        for command in (["addr", "add", f"{STORE}/30", "dev", self.inside], ["link", "set", self.inside, "up"],
-                        ["link", "set", "lo", "up"], ["route", "add", "default", "via", ROUTER]):
-            self._ip("netns", "exec", self.namespace, "ip", *command)
+        self.namespace.up()
+        self.namespace.run("ip", "route", "add", "default", "via", ROUTER)
         log = open(self.folder / "store.log", "ab")
         self.process = subprocess.Popen(
-            ["ip", "netns", "exec", self.namespace, "/usr/bin/python3", "-m", "moto.server", "-H", STORE, "-p", str(PORT)],
+            self.namespace.command("/usr/bin/python3", "-m", "moto.server", "-H", STORE, "-p", PORT),
             stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=os.environ | {
                 "PYTHONPATH": str(self.package), "INITIAL_NO_AUTH_ACTION_COUNT": str(OPEN_ACTIONS)})
-        listening = ["ip", "netns", "exec", self.namespace, "ss", "-Hltn", f"sport = :{PORT}"]
+        listening = self.namespace.command("ss", "-Hltn", f"sport = :{PORT}")
         eventually(lambda: subprocess.run(listening, capture_output=True).stdout, 60, what="the store listening")
         self.key, self.secret = json.loads(self._python("-c", SET_UP, self.endpoint, self.bucket))
 
@@ -76,8 +68,7 @@ class Store:
         if self.process:
             self.process.terminate()
             self.process.wait()
-        subprocess.run(["ip", "netns", "del", self.namespace], capture_output=True)
-        subprocess.run(["ip", "link", "del", self.outside], capture_output=True)
+        self.namespace.down()
 
     def _call(self, *arguments, **more):
         return self._python("-c", CALL, self.endpoint, self.key, self.secret, *arguments, **more)

@@ -18,14 +18,11 @@ import pytest
 
 from browsers import chromium
 from gyre import BINARY, Docker, Gyre, eventually
+from namespaces import Namespace
 from notebooks import Notebook
 from proxied import Web, app
 
 SERVER, HOST = "10.231.77.1", "10.231.77.2"
-
-
-def ip(*arguments, check=True):
-    return subprocess.run(["ip", *arguments], capture_output=True, text=True, check=check)
 
 
 class Apart(Gyre):
@@ -34,21 +31,8 @@ class Apart(Gyre):
     def __init__(self, folder, engine):
         super().__init__(folder, engine=engine)
         self.data.mkdir()
-        self.namespace, self.inside, self.outside = f"gyre-{os.getpid()}", f"gyi{os.getpid() % 10**6}", f"gyo{os.getpid() % 10**6}"
+        self.namespace = Namespace("ap", SERVER, HOST)
         self.processes = {}
-
-    def cable(self):
-        ip("netns", "add", self.namespace)
-        ip("link", "add", self.outside, "type", "veth", "peer", "name", self.inside)
-        ip("link", "set", self.inside, "netns", self.namespace)
-        ip("addr", "add", f"{HOST}/30", "dev", self.outside)
-        ip("link", "set", self.outside, "up")
-        for command in (["addr", "add", f"{SERVER}/30", "dev", self.inside], ["link", "set", self.inside, "up"],
-                        ["link", "set", "lo", "up"]):
-            ip("netns", "exec", self.namespace, "ip", *command)
-
-    def plug(self, state):
-        ip("link", "set", self.outside, state)
 
     def begin(self, name, *command):
         log = open(self.data / f"{name}.log", "ab")
@@ -56,7 +40,7 @@ class Apart(Gyre):
                                                 env=self.environment(GYRE_PROXY_ANSWER_TIMEOUT="5s"))
 
     def up(self):
-        self.cable()
+        self.namespace.up()
         self.server()
         self.said = {"url": f"http://{SERVER}:7001", "apiKey": (self.data / "key").read_text().strip()}
         token = self.api.post("/v1/hosts/tokens")["token"]
@@ -68,7 +52,7 @@ class Apart(Gyre):
     def server(self):
         ready = self.data / "server.json"
         ready.unlink(missing_ok=True)
-        self.begin("server", "ip", "netns", "exec", self.namespace, BINARY, "server", "--data-dir", self.data, "--listen",
+        self.begin("server", *self.namespace.command(), BINARY, "server", "--data-dir", self.data, "--listen",
                    f"{SERVER}:7001", "--agents-listen", f"{SERVER}:7002", "--first-key", self.data / "key")
         eventually(ready.exists, what="the server being ready")
 
@@ -89,8 +73,7 @@ class Apart(Gyre):
                 self.end(name)
         if self.said and "hostId" in self.said:
             Docker(self.engine).remove_all(self.label())
-        ip("link", "del", self.outside, check=False)
-        ip("netns", "del", self.namespace, check=False)
+        self.namespace.down()
         shutil.rmtree(self.data, ignore_errors=True)
 
 
@@ -129,7 +112,7 @@ def test_the_server_has_no_way_to_the_hosts_ports(gyre, served, docker):
     with socket.create_connection(("127.0.0.1", int(ports["HostPort"])), timeout=5):
         pass  # from here there is one
     for address in (HOST, "127.0.0.1"):
-        tried = ip("netns", "exec", gyre.namespace, "bash", "-c",
+        tried = gyre.namespace.run("bash", "-c",
                    f"timeout 2 bash -c '</dev/tcp/{address}/{ports['HostPort']}'", check=False)
         assert tried.returncode != 0
 
@@ -162,7 +145,7 @@ def test_a_host_that_opens_its_http_ports_is_reached_straight_and_by_the_tunnel_
             assert one.get("/head")[0] == 200
         # A firewall that swallows what is sent to the new pod's port.
         swallow = ["OUTPUT", "-p", "tcp", "-d", HOST, "--dport", bound[0]["HostPort"], "-j", "DROP"]
-        ip("netns", "exec", gyre.namespace, "iptables", "-I", *swallow)
+        gyre.namespace.run("iptables", "-I", *swallow)
         straight, tunnelled = connections(gyre, "straight"), connections(gyre, "tunnel")
         with web(opened, timeout=60) as one:  # what is no GET never rides on a resting connection
             assert one.get("/count", "Content-Length: 3", method="POST", body=b"xyz")[::2] == (200, b"3\n")
@@ -242,9 +225,9 @@ def test_a_cable_that_is_cut_and_mended(gyre, served):
     with web(served) as one:
         one.send("GET", "/ws", "Connection: Upgrade", "Upgrade: websocket")
         assert one.head()[0] == 101
-        gyre.plug("down")
+        gyre.namespace.plug("down")
         time.sleep(1)
-        gyre.plug("up")
+        gyre.namespace.plug("up")
         # A second is nothing to TCP: what was open goes on.
         one.sock.sendall(b"still here")
         assert one.exactly(10) == b"still here"
