@@ -4,8 +4,8 @@
 
 namespace gyre::fuzz {
 
-// The first byte says which of a registry's answers the rest is. What comes out of a manifest is what a next request is made
-// of: digests, and nothing else.
+// The first byte says which of a registry's answers the rest is. What comes out of a manifest is what a next request is
+// made of: digests, and nothing else.
 void registry(std::string_view bytes) {
   if (bytes.empty()) return;
   const auto kind = static_cast<unsigned char>(bytes.front()) % 5;

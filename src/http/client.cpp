@@ -185,8 +185,8 @@ bool is_public(const sockaddr& address) {
   return false;
 }
 
-// After the name was looked up and before anything is sent: a name that means another address the second time is looked at
-// again.
+// After the name was looked up and before anything is sent: a name that means another address the second time is looked
+// at again.
 curl_socket_t open_public_socket(void*, curlsocktype, curl_sockaddr* address) {
   if (!is_public(address->addr)) return CURL_SOCKET_BAD;
   return ::socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);

@@ -13,9 +13,10 @@ struct ImageCheckInput {
 };
 BOOST_DESCRIBE_STRUCT(ImageCheckInput, (), (image, registry, containerRegistryAuthId))
 json::Fields fields(const ImageCheckInput*) {
-  return {{"image", "as `docker pull` would name it; with `registry` the registry may be left out", R"("ollama/ollama")"},
-          {"registry", "where it is: DOCKER_HUB, NGC, GITHUB, QUAY, HUGGING_FACE or OTHER", R"("DOCKER_HUB")"},
-          {"containerRegistryAuthId", "a credential, for a private image", R"("clzdaifot0001l90809257ynb")"}};
+  return {
+      {"image", "as `docker pull` would name it; with `registry` the registry may be left out", R"("ollama/ollama")"},
+      {"registry", "where it is: DOCKER_HUB, NGC, GITHUB, QUAY, HUGGING_FACE or OTHER", R"("DOCKER_HUB")"},
+      {"containerRegistryAuthId", "a credential, for a private image", R"("clzdaifot0001l90809257ynb")"}};
 }
 
 struct ImageCheckView {
@@ -39,8 +40,9 @@ json::Fields fields(const ImageCheckView*) {
 }
 
 ImageCheckView view(const images::Facts& facts) {
-  ImageCheckView out{facts.image.str(), facts.digest,     facts.os + "/" + facts.architecture, facts.ports,
-                     std::nullopt,      facts.bytes,      facts.entrypoint,                     facts.command};
+  ImageCheckView out{facts.image.str(), facts.digest, facts.os + "/" + facts.architecture,
+                     facts.ports,       std::nullopt, facts.bytes,
+                     facts.entrypoint,  facts.command};
   for (const auto& port : facts.ports)
     if (!out.port && port.ends_with("/tcp")) out.port = std::stoi(port);
   return out;
@@ -54,8 +56,9 @@ std::vector<http::Route> image_check_routes(ImageCheckService& images, json::Unk
       .path = "/v1/images/check",
       .access = http::Access::reader,
       .summary = "Check an image",
-      .description = "Asks its registry, without pulling: is it there, may we have it, does it run on linux/amd64, and which "
-                     "ports does it expose.",
+      .description =
+          "Asks its registry, without pulling: is it there, may we have it, does it run on linux/amd64, and which "
+          "ports does it expose.",
       .tag = "Images",
       .body = json::schema<ImageCheckInput>(),
       .answer = json::schema<ImageCheckView>(),

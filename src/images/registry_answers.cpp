@@ -168,7 +168,8 @@ tl::expected<Manifest, std::string> read_manifest(std::string_view body) {
   }
   const auto* config = member(*value, "config");
   out.config_digest = config ? text_in(*config, "digest") : "";
-  if (!is_digest(out.config_digest)) return wrong("its manifest names no configuration; images of schema 1 are too old");
+  if (!is_digest(out.config_digest))
+    return wrong("its manifest names no configuration; images of schema 1 are too old");
   const auto* layers = member(*value, "layers");
   const auto* list = layers ? layers->if_array() : nullptr;
   if (!list || list->size() > layers_max) return wrong("its manifest lists no layers");

@@ -1,5 +1,6 @@
-// What registries answer, read: challenges (RFC 7235, and the token scheme of the distribution specification), manifests
-// and configurations of images (Docker's schema 2 and OCI's). Pure: bytes of strangers, so nothing is believed.
+// What registries answer, read: challenges (RFC 7235, and the token scheme of the distribution specification),
+// manifests and configurations of images (Docker's schema 2 and OCI's). Pure: bytes of strangers, so nothing is
+// believed.
 #pragma once
 
 #include <cstdint>

@@ -28,8 +28,9 @@ TEST(Challenge, TheOnesThatRegistriesSend) {
 }
 
 TEST(Challenge, ABearerOneIsPreferredWhereverItStands) {
-  for (const char* header : {R"(Basic realm="x", Bearer realm="https://t/")", R"(bearer realm="https://t/", basic realm=x)",
-                             R"(Negotiate, Basic realm="a, Bearer realm=\"no\"", Bearer realm="https://t/")"}) {
+  for (const char* header :
+       {R"(Basic realm="x", Bearer realm="https://t/")", R"(bearer realm="https://t/", basic realm=x)",
+        R"(Negotiate, Basic realm="a, Bearer realm=\"no\"", Bearer realm="https://t/")"}) {
     const auto challenge = read_challenge(header);
     ASSERT_TRUE(challenge) << header;
     EXPECT_TRUE(challenge->bearer) << header;
@@ -41,7 +42,8 @@ TEST(Challenge, ABearerOneIsPreferredWhereverItStands) {
 
 TEST(Challenge, NoBytesHangOrCrash) {
   std::mt19937_64 dice(1);
-  const std::string pieces[] = {"Bearer", " ", ",", "=", "\"", "\\", "realm", "scope", "a", "/", "\t", "\x80", "Basic", "("};
+  const std::string pieces[] = {"Bearer", " ", ",", "=",  "\"",   "\\",    "realm",
+                                "scope",  "a", "/", "\t", "\x80", "Basic", "("};
   for (int round = 0; round < 50'000; ++round) {
     std::string header;
     for (auto n = dice() % 20; n > 0; --n) header += pieces[dice() % std::size(pieces)];
@@ -56,19 +58,21 @@ TEST(Manifest, OfAnImageAndOfAListOfPlatforms) {
   EXPECT_EQ(manifest->config_digest, digest);
   EXPECT_EQ(manifest->layer_bytes, 42);
   manifest = read_manifest(R"({"manifests":[
-    {"digest":")" + digest + R"(","platform":{"os":"linux","architecture":"arm64"}},
-    {"digest":")" + digest + R"(","platform":{"os":"unknown","architecture":"unknown"}}]})");
+    {"digest":")" + digest +
+                           R"(","platform":{"os":"linux","architecture":"arm64"}},
+    {"digest":")" + digest +
+                           R"(","platform":{"os":"unknown","architecture":"unknown"}}]})");
   ASSERT_TRUE(manifest);
   EXPECT_EQ(for_our_hosts(*manifest), nullptr);
   EXPECT_EQ(platforms_of(*manifest), "linux/arm64");
 }
 
 TEST(Manifest, WhatIsNoneIsSaid) {
-  for (const std::string& body : std::vector<std::string>
-       {"", "[]", "{}", R"({"config":{"digest":"md5:1"},"layers":[]})", R"({"manifests":[]})", R"({"manifests":{}})",
-        R"({"manifests":[{"digest":"../../etc"}]})", R"({"schemaVersion":1,"fsLayers":[]})",
-        R"({"config":{"digest":")" + digest + R"("},"layers":[{"size":-1}]})",
-        R"({"config":{"digest":")" + digest + R"("},"layers":[{"size":9223372036854775807},{"size":1}]})"}) {
+  for (const std::string& body : std::vector<std::string>{
+           "", "[]", "{}", R"({"config":{"digest":"md5:1"},"layers":[]})", R"({"manifests":[]})", R"({"manifests":{}})",
+           R"({"manifests":[{"digest":"../../etc"}]})", R"({"schemaVersion":1,"fsLayers":[]})",
+           R"({"config":{"digest":")" + digest + R"("},"layers":[{"size":-1}]})",
+           R"({"config":{"digest":")" + digest + R"("},"layers":[{"size":9223372036854775807},{"size":1}]})"}) {
     const auto manifest = read_manifest(body);
     ASSERT_FALSE(manifest) << body;
     EXPECT_FALSE(manifest.error().empty());

@@ -118,7 +118,8 @@ class Conversation {
   }
 
   // Over https; a registry of the operator's that does not speak it, over http from then on.
-  Result<http::ClientResponse> send(const std::string& url, const std::string& accept, const std::string& authorization) {
+  Result<http::ClientResponse> send(const std::string& url, const std::string& accept,
+                                    const std::string& authorization) {
     http::ClientRequest request;
     request.url = url;
     request.headers.emplace_back("Accept", accept);
@@ -149,7 +150,8 @@ class Conversation {
       return {};
     }
     const bool plain = trusted_ && challenge->realm.starts_with("http://");
-    if (!challenge->realm.starts_with("https://") && !plain) return unusable("it names no token server that can be used");
+    if (!challenge->realm.starts_with("https://") && !plain)
+      return unusable("it names no token server that can be used");
     auto scope = challenge->scope;
     if (scope.empty()) scope = "repository:" + image_.repository + ":pull";
     auto url = challenge->realm + (challenge->realm.find('?') == std::string::npos ? "?" : "&") +
@@ -180,8 +182,8 @@ class Conversation {
 
 }  // namespace
 
-Result<Facts> ask_registry(const ImageReference& image, const std::optional<Login>& login, const ClientSettings& settings,
-                           const Fetch& fetch) {
+Result<Facts> ask_registry(const ImageReference& image, const std::optional<Login>& login,
+                           const ClientSettings& settings, const Fetch& fetch) {
   return Conversation(image, login, settings, fetch).ask();
 }
 

@@ -1,9 +1,9 @@
 // Asks a registry about an image without pulling it: the digest that its tag means now, whether it runs on our hosts,
 // and which ports it exposes. Blocking, for a worker thread; every answer is bounded in size, and all of it in time.
 //
-// The flows (distribution specification, "Authentication"): an answer of 401 carries a challenge. Bearer (Docker Hub, NGC,
-// GitHub, Quay, Hugging Face): a token is fetched from the realm, with the login if there is one. Basic (ECR, many of one's
-// own): the login itself. Blobs may be redirected to a storage, which is sent neither.
+// The flows (distribution specification, "Authentication"): an answer of 401 carries a challenge. Bearer (Docker Hub,
+// NGC, GitHub, Quay, Hugging Face): a token is fetched from the realm, with the login if there is one. Basic (ECR, many
+// of one's own): the login itself. Blobs may be redirected to a storage, which is sent neither.
 #pragma once
 
 #include <functional>
@@ -32,8 +32,8 @@ struct Facts {
 using Fetch = std::function<Result<http::ClientResponse>(const http::ClientRequest&)>;
 
 struct ClientSettings {
-  // Registries that the operator trusts, as "host" or "host:port": reached also at private addresses, and over http when
-  // they do not speak https.
+  // Registries that the operator trusts, as "host" or "host:port": reached also at private addresses, and over http
+  // when they do not speak https.
   std::vector<std::string> trusted;
   Duration time{15'000};  // for all of it
   std::function<Duration()> uptime;
@@ -41,7 +41,7 @@ struct ClientSettings {
 
 // Refusals, with the field `image`: image_not_found, image_access_denied, image_wrong_platform, image_for_windows,
 // registry_unreachable, registry_answer_unusable.
-Result<Facts> ask_registry(const ImageReference& image, const std::optional<Login>& login, const ClientSettings& settings,
-                           const Fetch& fetch);
+Result<Facts> ask_registry(const ImageReference& image, const std::optional<Login>& login,
+                           const ClientSettings& settings, const Fetch& fetch);
 
 }  // namespace gyre::images

@@ -55,9 +55,9 @@ class Registry {
                          (flow == Flow::basic && authorization == "Basic " + base64("ann:pw"));
     if (!allowed) {
       auto refused = said(401, R"({"errors":[{"message":"authentication required"}]})");
-      refused.headers.emplace_back("www-authenticate",
-                                   flow == Flow::basic ? R"(Basic realm="r")"
-                                                       : "Bearer realm=\"" + realm + "\",service=\"" + service + "\"");
+      refused.headers.emplace_back(
+          "www-authenticate",
+          flow == Flow::basic ? R"(Basic realm="r")" : "Bearer realm=\"" + realm + "\",service=\"" + service + "\"");
       return refused;
     }
     const auto last = request.url.substr(request.url.rfind('/') + 1);
@@ -127,8 +127,7 @@ TEST_F(RegistryClient, FetchesATokenWithTheLoginWhereOneIsAskedFor) {
   registry.add("1");
   registry.flow = Registry::Flow::bearer;
   ASSERT_TRUE(ask(image));
-  EXPECT_EQ(registry.seen[1],
-            "https://auth.example.org/token?scope=repository%3Ateam%2Fapp%3Apull&service=registry");
+  EXPECT_EQ(registry.seen[1], "https://auth.example.org/token?scope=repository%3Ateam%2Fapp%3Apull&service=registry");
   registry.login = Login{"ann", "pw"};
   EXPECT_EQ(refusal(image), "image_access_denied");
   EXPECT_EQ(refusal(image, Login{"ann", "other"}), "image_access_denied");

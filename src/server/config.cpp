@@ -523,8 +523,9 @@ const Key table[] = {
     {.name = "images.trusted_registries",
      .type = "list of HOST or HOST:PORT",
      .list = true,
-     .description = "Registries of your own: asked about images also at private addresses, and without TLS where they speak "
-                    "none. Others are asked at public addresses only.",
+     .description =
+         "Registries of your own: asked about images also at private addresses, and without TLS where they speak "
+         "none. Others are asked at public addresses only.",
      .korean = "직접 운영하는 레지스트리. 이미지를 확인할 때 사설 주소로도 연결하고, TLS가 없으면 없이 연결해요. 다른 "
                "레지스트리는 공개 주소로만 연결해요.",
      .set = set_trusted_registries,
