@@ -84,7 +84,7 @@ def test_an_image_of_an_open_registry_is_found_with_its_port(api):
 
 
 def test_what_cannot_run_is_refused_in_words(api):
-    assert checked(api, image("web").replace(":1", ":none"), 404)["code"] == "image_not_found"
+    assert checked(api, image("web")[:-1] + "none", 404)["code"] == "image_not_found"
     assert checked(api, image("no-such"), 404)["code"] == "image_not_found"
     assert checked(api, image("arm"), 409)["code"] == "image_wrong_platform"
     assert checked(api, image("arm-list"), 409)["code"] == "image_wrong_platform"
