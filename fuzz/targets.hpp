@@ -10,6 +10,7 @@ namespace gyre::fuzz {
 void request(std::string_view bytes);         // http/request_parser: a connection's bytes, in pieces
 void json(std::string_view bytes);            // json/codec: a document, and POST /v1/pods made of it
 void image(std::string_view bytes);           // base/image_reference
+void registry(std::string_view bytes);        // images/registry_answers: what a registry and its token server say
 void pod_fields(std::string_view bytes);      // pods/parse: ports, variables, commands
 void tokens(std::string_view bytes);          // page cursors, join tokens, credentials of a request
 void agent_messages(std::string_view bytes);  // link/convert: what an agent or a server sends
@@ -22,6 +23,6 @@ struct Target {
 inline constexpr Target all_targets[] = {{"request", request}, {"json", json},
                                          {"image", image},     {"pod_fields", pod_fields},
                                          {"tokens", tokens},   {"agent_messages", agent_messages},
-                                         {"graphql", graphql}};
+                                         {"graphql", graphql}, {"registry", registry}};
 
 }  // namespace gyre::fuzz

@@ -11,6 +11,7 @@ namespace gyre {
 std::string sha256_hex(std::string_view bytes);  // 64 lower-case hex digits
 bool equal_in_constant_time(std::string_view a, std::string_view b);
 std::string hex(std::string_view bytes);
+std::string base64(std::string_view bytes);                        // with padding, as HTTP Basic wants it
 std::string base64url(std::string_view bytes);                     // without padding
 std::optional<std::string> from_base64url(std::string_view text);  // empty when it is not base64url
 

@@ -1,14 +1,18 @@
 #include "http/client.hpp"
 
+#include <arpa/inet.h>
 #include <curl/curl.h>
+#include <netinet/in.h>
 #include <openssl/evp.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <cctype>
 #include <cstdlib>
+#include <cstring>
 #include <memory>
 #include <optional>
 
@@ -151,6 +155,43 @@ std::string certificate_of(CURL* easy) {
   return {};
 }
 
+bool is_public(const in_addr& address) {
+  const auto ip = ntohl(address.s_addr);
+  const auto in = [&](std::uint32_t network, int bits) { return (ip >> (32 - bits)) == (network >> (32 - bits)); };
+  return !(in(0x00000000, 8) || in(0x0a000000, 8) || in(0x64400000, 10) || in(0x7f000000, 8) || in(0xa9fe0000, 16) ||
+           in(0xac100000, 12) || in(0xc0000000, 24) || in(0xc0000200, 24) || in(0xc0a80000, 16) || in(0xc6120000, 15) ||
+           in(0xc6336400, 24) || in(0xcb007100, 24) || in(0xe0000000, 3));
+}
+
+bool is_public(const in6_addr& address) {
+  const auto* bytes = address.s6_addr;
+  const auto embedded = [&](std::size_t at) {
+    in_addr inside{};
+    std::memcpy(&inside, bytes + at, sizeof inside);
+    return is_public(inside);
+  };
+  if (IN6_IS_ADDR_V4MAPPED(&address)) return embedded(12);
+  constexpr unsigned char nat64[12] = {0x00, 0x64, 0xff, 0x9b};
+  if (std::memcmp(bytes, nat64, sizeof nat64) == 0) return embedded(12);
+  if (bytes[0] == 0x20 && bytes[1] == 0x02) return embedded(2);  // 6to4
+  const bool global = (bytes[0] & 0xe0) == 0x20;                 // 2000::/3, all that is given out
+  const bool documentation = bytes[0] == 0x20 && bytes[1] == 0x01 && bytes[2] == 0x0d && bytes[3] == 0xb8;
+  return global && !documentation;
+}
+
+bool is_public(const sockaddr& address) {
+  if (address.sa_family == AF_INET) return is_public(reinterpret_cast<const sockaddr_in&>(address).sin_addr);
+  if (address.sa_family == AF_INET6) return is_public(reinterpret_cast<const sockaddr_in6&>(address).sin6_addr);
+  return false;
+}
+
+// After the name was looked up and before anything is sent: a name that means another address the second time is looked
+// at again.
+curl_socket_t open_public_socket(void*, curlsocktype, curl_sockaddr* address) {
+  if (!is_public(address->addr)) return CURL_SOCKET_BAD;
+  return ::socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
 // Runs the exchange on this thread. A multi handle, because only its poll can be woken by another thread.
 std::optional<CURLcode> perform(CURL* easy, const std::stop_token& stop) {
   std::unique_ptr<CURLM, MultiDelete> multi(curl_multi_init());
@@ -188,6 +229,10 @@ Result<ClientResponse> exchange_over(const ClientRequest& request, const Chunk* 
   set(easy.get(), CURLOPT_CERTINFO, 1L);
   set(easy.get(), CURLOPT_USERAGENT, "gyre/" GYRE_VERSION);
   set(easy.get(), CURLOPT_TCP_KEEPALIVE, 1L);
+  if (request.only_public_addresses) {
+    set(easy.get(), CURLOPT_OPENSOCKETFUNCTION, open_public_socket);
+    set(easy.get(), CURLOPT_PROXY, "");  // a proxy would look for us
+  }
   set(easy.get(), CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(request.connect_timeout.count()));
   set(easy.get(), CURLOPT_TIMEOUT_MS, static_cast<long>(request.timeout.count()));
   if (request.silence_timeout > 0ms) {
@@ -259,6 +304,13 @@ std::string_view ClientResponse::header(std::string_view name) const {
 Result<ClientResponse> fetch(const ClientRequest& request) { return exchange_over(request, nullptr); }
 Result<ClientResponse> fetch(const ClientRequest& request, const Chunk& chunk) {
   return exchange_over(request, &chunk);
+}
+
+bool is_public_address(const std::string& address) {
+  in_addr four{};
+  if (::inet_pton(AF_INET, address.c_str(), &four) == 1) return is_public(four);
+  in6_addr six{};
+  return ::inet_pton(AF_INET6, address.c_str(), &six) == 1 && is_public(six);
 }
 
 std::string url_encode(std::string_view text) {

@@ -31,6 +31,10 @@ struct ClientRequest {
   // this. How a join token vouches for a server with a certificate of its own making. Empty: nothing more is trusted.
   std::string ca_fingerprint;
 
+  // Connect to no address of this machine or of a private network, whatever the name means: for names that a stranger
+  // gave. Refused ones are server_unreachable.
+  bool only_public_addresses = false;
+
   std::stop_token stop;  // a request to stop ends the exchange at once, with Reason::request_cancelled
 };
 
@@ -53,6 +57,10 @@ Result<ClientResponse> fetch(const ClientRequest& request);
 // so far is the answer.
 using Chunk = std::function<bool(std::string_view bytes)>;
 Result<ClientResponse> fetch(const ClientRequest& request, const Chunk& chunk);
+
+// Is it an address of the public internet? Not this machine's own, nor a private, link-local, shared (RFC 6598),
+// multicast or reserved one; IPv4 inside IPv6 counts as what it is.
+bool is_public_address(const std::string& address);
 
 // Percent-encodes everything but letters, digits and -._~ : one path segment or query value.
 std::string url_encode(std::string_view text);

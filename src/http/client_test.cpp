@@ -206,5 +206,47 @@ TEST(HttpClient, UrlEncodingKeepsOnlyWhatIsSafeEverywhere) {
   EXPECT_EQ(url_encode("a b/c?d&e=~ü"), "a%20b%2Fc%3Fd%26e%3D~%C3%BC");
 }
 
+TEST(Client, KnowsWhichAddressesArePublic) {
+  for (const char* address : {"1.1.1.1", "172.15.0.1", "172.32.0.1", "192.0.1.1", "2606:4700::1111", "::ffff:8.8.8.8"})
+    EXPECT_TRUE(is_public_address(address)) << address;
+  for (const char* address : {"0.0.0.0",
+                              "10.1.2.3",
+                              "100.64.0.1",
+                              "127.0.0.1",
+                              "127.9.9.9",
+                              "169.254.169.254",
+                              "172.16.0.1",
+                              "172.31.255.255",
+                              "192.168.1.1",
+                              "198.18.0.1",
+                              "224.0.0.1",
+                              "255.255.255.255",
+                              "::1",
+                              "::",
+                              "fe80::1",
+                              "fc00::1",
+                              "fd00:ec2::254",
+                              "ff02::1",
+                              "::ffff:10.0.0.1",
+                              "64:ff9b::a9fe:a9fe",
+                              "2002:7f00:1::",
+                              "2001:db8::1",
+                              "localhost",
+                              ""})
+    EXPECT_FALSE(is_public_address(address)) << address;
+}
+
+TEST(Client, ReachesNoPrivateAddressForAStrangersName) {
+  CannedServer server(always(canned(200, "{}")));
+  ClientRequest request;
+  request.only_public_addresses = true;
+  for (const char* host : {"127.0.0.1", "localhost"}) {
+    request.url = std::string("http://") + host + ":" + std::to_string(server.port()) + "/";
+    const auto answer = fetch(request);
+    ASSERT_FALSE(answer) << host;
+    EXPECT_EQ(answer.error().reason, Reason::server_unreachable);
+  }
+}
+
 }  // namespace
 }  // namespace gyre::http

@@ -215,6 +215,13 @@ Problem set_shared_paths(Config& config, const Values& values) {
   }
   return {};
 }
+Problem set_trusted_registries(Config& config, const Values& values) {
+  for (const auto& value : values)
+    if (!parse_image_reference(value + "/any/image")) return "expected HOST or HOST:PORT, not \"" + value + "\"";
+  config.trusted_registries = values;
+  return std::nullopt;
+}
+
 Problem set_sync_image(Config& config, const Values& values) {
   const auto image = parse_image_reference(values.front());
   if (!image) return image.error().message();
@@ -513,6 +520,16 @@ const Key table[] = {
                "볼륨을 쓸 수 없어요.",
      .set = set_shared_paths,
      .get = get_shared_paths},
+    {.name = "images.trusted_registries",
+     .type = "list of HOST or HOST:PORT",
+     .list = true,
+     .description =
+         "Registries of your own: asked about images also at private addresses, and without TLS where they speak "
+         "none. Others are asked at public addresses only.",
+     .korean = "직접 운영하는 레지스트리. 이미지를 확인할 때 사설 주소로도 연결하고, TLS가 없으면 없이 연결해요. 다른 "
+               "레지스트리는 공개 주소로만 연결해요.",
+     .set = set_trusted_registries,
+     .get = get_list<&Config::trusted_registries>},
     {.name = "cloud_sync.image",
      .type = "image with rclone as /usr/bin/rclone or in its PATH",
      .description = "What copies between a pod's volume and a bucket. Hosts pull it like any image.",

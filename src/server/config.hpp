@@ -47,6 +47,7 @@ struct Config {
   Duration events_kept{std::chrono::days(30)};
   bool simulated_stock = false;
   std::map<std::string, std::string> shared_paths;  // of network volumes, by data centre
+  std::vector<std::string> trusted_registries;
   std::string sync_image = "docker.io/rclone/rclone:1.69";
 
   // What is left open above, filled in.

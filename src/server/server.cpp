@@ -26,6 +26,7 @@
 #include "fleet/host_service.hpp"
 #include "http/admission.hpp"
 #include "http/server.hpp"
+#include "images/image_check_routes.hpp"
 #include "leadership/candidate.hpp"
 #include "link/authority.hpp"
 #include "link/grpc_server.hpp"
@@ -238,6 +239,7 @@ class Server {
         resources_(core_, resources_config()),
         pods_(core_, events_, hosts_, quotas_, link_, pod_config()),
         cloud_syncs_(core_, events_, hosts_, pods_, link_, cloud_sync_config()),
+        images_(core_, image_check_config()),
         monitoring_(core_, hosts_, pods_, link_, std::move(metrics_store)),
         router_(core_, [this](const http::Request& request) { return accounts_.authenticate(request); }) {
     use_timer_ = core_.every(use_is_written_every, "write down the proxy's use", [this] { write_use(); });
@@ -348,6 +350,7 @@ class Server {
     router_.add(quota_routes(quotas_, unknown));
     router_.add(pod_routes(pods_, hosts_, events_, unknown));
     router_.add(cloud_sync_routes(cloud_syncs_, unknown));
+    router_.add(image_check_routes(images_, unknown));
     router_.add(metrics_routes(monitoring_, pods_, hosts_));
     router_.add(resources_.routes(unknown));
     router_.add(runpod_graphql_.routes());
@@ -576,6 +579,17 @@ class Server {
     return out;
   }
 
+  ImageCheckConfig image_check_config() {
+    ImageCheckConfig out;
+    out.trusted_registries = config_.trusted_registries;
+    out.login = [this](const WorkspaceId& workspace, const std::string& auth) -> std::optional<images::Login> {
+      const auto stored = resources_.registry_auths().login(workspace, RegistryAuthId(auth));
+      if (!stored) return std::nullopt;
+      return images::Login{stored->username, stored->password};
+    };
+    return out;
+  }
+
   CloudSyncConfig cloud_sync_config() {
     CloudSyncConfig out;
     out.image = config_.sync_image;
@@ -675,6 +689,7 @@ class Server {
   Resources resources_;
   PodService pods_;
   CloudSyncService cloud_syncs_;
+  ImageCheckService images_;
   MonitoringService monitoring_;
   compat::RunpodGraphql runpod_graphql_{core_, pods_, resources_, monitoring_};
   http::Router router_;

@@ -27,12 +27,13 @@ def docker(engine):
     return Docker(engine)
 
 
-def started(folder, **options):
+def started(folder, settings=(), **options):
     made = Gyre(folder, **options)
     shared = made.home / "shared"  # network volumes
     shared.mkdir()
     made.settings["GYRE_VOLUMES_SHARED_PATHS"] = f"LOCAL={shared}"
     made.settings["GYRE_CLOUD_SYNC_IMAGE"] = helpers.image("rclone")
+    made.settings.update(settings)
     try:
         made.up()
         yield made
