@@ -60,6 +60,8 @@ class SqliteConnection final : public Connection {
     const auto mode = value<std::string>("PRAGMA journal_mode = WAL");
     if (!in_memory && mode != "wal")
       throw DbError(path + " is on a file system without shared memory: WAL is not possible");
+    // What a savepoint could have to put back is otherwise written to a file in /var/tmp, page by page.
+    script("PRAGMA temp_store = MEMORY");
     script("PRAGMA journal_size_limit = 67108864");  // a WAL that a long reader made large is cut back afterwards
   }
 
