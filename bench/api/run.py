@@ -21,6 +21,7 @@ import time
 
 POD = {"name": "bench", "imageName": "nobody/runs:1", "gpuCount": 1, "gpuTypeIds": ["NVIDIA H100 80GB HBM3"]}
 CONNECTIONS = 64
+LISTED = 20
 OVERLOAD_CONNECTIONS = 3000  # more than the requests that a server keeps in hand
 TARGETS = {"GET": 0.35, "POST": 0.12}
 NO_LIMIT = ("--limits-requests-per-second", "1000000", "--limits-requests-at-once", "1000000")
@@ -67,12 +68,13 @@ class Server:
                         str(self.key_file), "--log-level", "warn", *more]
         self.process = None
 
-    def start(self):
-        """Returns the time at which it was started."""
+    def start(self, core=None):
+        """Returns the time at which it was started; on one core when it is named."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("GYRE_", "XDG_"))}
         began = time.monotonic()
         with open(self.folder / "log", "ab") as log:
-            self.process = subprocess.Popen(self.command, env=kept, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            pinned = [] if core is None else ["taskset", "-c", str(core)]
+            self.process = subprocess.Popen([*pinned, *self.command], env=kept, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         return began
 
     def stop(self):
@@ -109,6 +111,25 @@ class Server:
         return pod["id"]
 
 
+@contextlib.contextmanager
+def share_of_a_core(pid, share):
+    """Holds a process to so much of one core (Linux's CFS quota; wants root)."""
+    first_version = pathlib.Path("/sys/fs/cgroup/cpu")
+    group = (first_version if first_version.is_dir() else pathlib.Path("/sys/fs/cgroup")) / f"gyre-bench-{pid}"
+    group.mkdir()
+    quota = int(share * 100_000)
+    if first_version.is_dir():
+        (group / "cpu.cfs_quota_us").write_text(str(quota))
+    else:
+        (group / "cpu.max").write_text(f"{quota} 100000")
+    (group / "cgroup.procs").write_text(str(pid))
+    try:
+        yield
+    finally:
+        ((first_version if first_version.is_dir() else pathlib.Path("/sys/fs/cgroup")) / "cgroup.procs").write_text(str(pid))
+        group.rmdir()
+
+
 class Bench:
     def __init__(self, options, folder):
         self.options, self.folder, self.stack = options, pathlib.Path(folder), contextlib.ExitStack()
@@ -117,10 +138,10 @@ class Bench:
         self.none = self.folder / "none"
         self.none.write_text("")
 
-    def server(self, name, *more):
+    def server(self, name, *more, core=None):
         server = Server(self.options, self.folder / name, *more)
         self.stack.callback(server.stop)
-        server.start()
+        server.start(core)
         server.first_answer("/v1/pods?limit=1")
         return server
 
@@ -197,9 +218,15 @@ class Bench:
               f"with one: {one:.0f} ms; {many / one:.2f} times")
 
     def overload(self):
+        # The server has one core and the clients have another: who shares one with its clients is never overloaded.
         server = self.server("overload", *NO_LIMIT, "--limits-connections-per-address", "10000",
-                             "--limits-requests-in-hand-per-client", "128")
-        path = f"/v1/pods/{server.make_pod()}"
+                             "--limits-requests-in-hand-per-client", "128", core=0)
+        os.sched_setaffinity(0, {1})
+        if self.options.share:
+            self.stack.enter_context(share_of_a_core(server.process.pid, self.options.share))
+        for _ in range(LISTED):  # an answer that is work: what one thread can read and another cannot answer is refused
+            server.make_pod()
+        path = f"/v1/pods?limit={LISTED}"
         keys = self.folder / "keys"
         made = [server.ask("POST", "/v1/apikeys", {"name": f"bench {n}"}) for n in range(100)]
         if any(status != 201 for status, _ in made):
@@ -220,6 +247,8 @@ class Bench:
         print(f"answered {sent:.0f} a second, {sent * peak['seconds'] / peak['good']:.2f} times the peak; what was due beyond that "
               f"is unsent, as all {OVERLOAD_CONNECTIONS} connections were waiting")
         print(json.dumps(found))
+        parts = [max(seen[len(seen) * n // 6:len(seen) * (n + 1) // 6]) for n in range(6)] if len(seen) > 6 else seen
+        print("memory at most, MiB, in each sixth of the time: " + ", ".join(f"{part:.1f}" for part in parts))
         print(f"memory: {settled:.1f} MiB after a tenth of the time, {max(seen):.1f} at most, {seen[-1]:.1f} at the end "
               f"({seen[-1] / settled:.3f} times)")
 
@@ -251,6 +280,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--pods", type=int, default=100_000)
     parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--share", type=float, help="overload: what the server has of its core, 1 unless told")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="gyre-bench-") as folder:
         # nginx gives up its rights: what it writes is in this folder.
