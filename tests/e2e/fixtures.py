@@ -8,7 +8,7 @@ import pytest
 
 import gyre as helpers
 from gyre import Docker, Gyre, engine_socket
-from servers import Installation
+from servers import Installation, Replicated
 
 
 @pytest.fixture(scope="session")
@@ -52,15 +52,25 @@ def fresh_gyre(engine, tmp_path):
     yield from started(tmp_path, engine=engine)
 
 
-@pytest.fixture
-def installation(tmp_path):
-    """Three servers on one PostgreSQL."""
-    made = Installation(tmp_path)
+def installed(kind, folder):
+    made = kind(folder)
     try:
         made.start()
         yield made
     finally:
         made.clean()
+
+
+@pytest.fixture
+def installation(tmp_path):
+    """Three servers on one PostgreSQL."""
+    yield from installed(Installation, tmp_path)
+
+
+@pytest.fixture
+def replicated(tmp_path):
+    """Three servers on a PostgreSQL with a copy."""
+    yield from installed(Replicated, tmp_path)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -106,7 +116,7 @@ def pytest_runtest_makereport(item):
     """A failed test shows the end of what server and agent logged."""
     report = (yield).get_result()
     if report.when == "call" and report.failed:
-        for name in ("gyre", "fresh_gyre", "two_gpus", "installation"):
+        for name in ("gyre", "fresh_gyre", "two_gpus", "installation", "replicated"):
             made = item.funcargs.get(name)
             if made:
                 for which, text in made.logs().items():

@@ -76,10 +76,8 @@ class Server:
 class Installation:
     def __init__(self, folder):
         self.folder = pathlib.Path(folder)
-        self.database = self.folder / "database"
-        self.postgres("start")
-        url = self.postgres("url")
-        self.postgres_folder = urllib.parse.parse_qs(urllib.parse.urlsplit(url).query)["host"][0]
+        self.databases = []
+        url = self.open_database()
         ports = free_ports(6)
         agents = [f"127.0.0.1:{port}" for port in ports[3:]]
         self.servers = [Server(self.folder, f"server{n}", url, ports[n], ports[3 + n], agents) for n in range(3)]
@@ -87,13 +85,25 @@ class Installation:
         self.host = None
         self.key = None
 
-    def postgres(self, verb):
-        done = subprocess.run([str(ROOT / "tests/postgres.sh"), verb, str(self.database)], capture_output=True, text=True,
-                              timeout=60, cwd=ROOT)
+    def open_database(self):
+        """Its address. Where it lives is noted in `databases`, for clean()."""
+        self.postgres("start")
+        self.databases.append(self.postgres_folder())
+        return self.postgres("url")
+
+    def postgres_folder(self, name="database"):
+        return urllib.parse.parse_qs(urllib.parse.urlsplit(self.postgres("url", name)).query)["host"][0]
+
+    def postgres(self, verb, name="database", *more):
+        done = subprocess.run([str(ROOT / "tests/postgres.sh"), verb, str(self.folder / name), *map(str, more)],
+                              capture_output=True, text=True, timeout=60, cwd=ROOT)
         if done.returncode == 3:
             pytest.skip(done.stderr.strip())
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
+
+    def close_database(self):
+        self.postgres("stop")
 
     def share_files(self, source, target):
         """What docs/operations/high-availability.md says to copy."""
@@ -162,10 +172,26 @@ class Installation:
         self.end_agent()
         for server in self.servers:
             server.end()
-        self.postgres("stop")
-        shutil.rmtree(self.postgres_folder, ignore_errors=True)  # may be outside of ours, see tests/postgres.sh
+        self.close_database()
+        for folder in self.databases:
+            shutil.rmtree(folder, ignore_errors=True)  # may be outside of ours, see tests/postgres.sh
         if self.host and engine_socket():
             Docker(engine_socket()).remove_all(f"gyre.host={self.host}")
+
+
+class Replicated(Installation):
+    """With a second PostgreSQL that has what the first says is committed (docs/operations/high-availability.md)."""
+
+    def open_database(self):
+        super().open_database()
+        self.postgres("replica", "copy", self.folder / "database")
+        self.databases.append(self.postgres_folder("copy"))
+        hosts = "%2C".join(urllib.parse.quote(folder, safe="") for folder in self.databases)
+        return f"postgresql://postgres@/postgres?host={hosts}&target_session_attrs=read-write&connect_timeout=3"
+
+    def close_database(self):
+        for name in ("copy", "database"):  # the copy first: without it the other waits for nobody
+            self.postgres("stop", name)
 
 
 class Writer(threading.Thread):
@@ -227,6 +253,7 @@ def identity(docker, pod):
 
 def nothing_was_lost(installation, writer):
     """Every request was answered or may be sent again, and what was acknowledged is there, once."""
-    assert writer.answers <= {(201, None), (503, "standing_by"), (503, "no_leader"), (503, "shutting_down")}, writer.answers
+    assert writer.answers <= {(201, None), (503, "standing_by"), (503, "no_leader"), (503, "shutting_down"),
+                              (503, "database_unavailable"), (503, "deposed")}, writer.answers
     found = pods_by_name(installation.api)
     assert {name: found.get(name) for name in writer.acknowledged} == writer.acknowledged

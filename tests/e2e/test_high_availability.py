@@ -160,3 +160,25 @@ def test_a_restart_of_postgresql_needs_no_restart_of_gyre(installation):
     others = [one for one in installation.servers if one is not leader]
     assert [one.process.poll() for one in others] == [None, None]
     assert {one.process.pid for one in installation.servers} == set(before)
+
+
+def test_postgresql_dies_and_its_copy_takes_over(replicated, engine, docker):
+    replicated.start_agent(engine)
+    pod = replicated.api.run(image("hello"), name="worker")
+    before = identity(docker, pod)
+    writer = Writer(replicated)
+    writer.start()
+    writer.goes_on()
+    replicated.postgres("kill")
+    replicated.postgres("promote", "copy")
+    writer.goes_on()
+    writer.end()
+    nothing_was_lost(replicated, writer)
+    eventually(lambda: replicated.api.get(f"/v1/hosts/{replicated.host}")["online"], 60, what="the host being online")
+    assert identity(docker, replicated.api.until(pod["id"], "running", timeout=60)) == before
+    # Who leads is written in the copy, too: a leader that dies now is followed by another.
+    leader = replicated.leader()
+    leader.signal(signal.SIGKILL)
+    leader.process.wait(10)
+    leader.process = None
+    nothing_was_lost(replicated, writer)
