@@ -979,12 +979,14 @@ class DockerEngine final : public Engine {
 
   Co<Result<void>> do_start(std::string id) {
     const auto peer = co_await known_peer();
+    Time started_before{};
     if (peer.podman) {
       // Podman 4 finds a taken port too late: cleaning up after itself it takes the port from the container that has
       // it.
       const auto inspected = co_await get("/containers/" + percent_encoded(id) + "/json");
       const auto container = read_container(inspected.body);
       if (container && container->state == ContainerState::running) co_return Result<void>();
+      if (container) started_before = container->started_at.value_or(Time{});
       for (const auto& port : wanted_ports(inspected.body))
         if (!port_is_free(port)) co_return fail(port_taken(port, "address already in use"));
     }
@@ -996,6 +998,12 @@ class DockerEngine final : public Engine {
     if (reply.status == 404 && said.find("network") != std::string::npos) {
       Args args{{"network", said}};
       co_return fail(Reason::network_not_found, std::move(args));
+    }
+    if (peer.podman) {
+      // It looks for the new process after starting it, and refuses when that has ended already: it did start.
+      const auto inspected = co_await get("/containers/" + percent_encoded(id) + "/json");
+      const auto container = read_container(inspected.body);
+      if (container && container->started_at && *container->started_at > started_before) co_return Result<void>();
     }
     const auto problem = start_error(said);
     // A left-over of an earlier start is in the way: without it the caller's next try works.
