@@ -101,9 +101,11 @@ void relay(int agent, const sockaddr_un& engine) {
   if (receive(agent, request)) {
     const auto came = now_us();
     const bool creates = request.rfind("POST ", 0) == 0 && request.find("/containers/create") < request.find("\r\n");
-    while (creates && whole_message(request) == 0 && receive(agent, request)) {}
+    while (creates && whole_message(request) == 0 && receive(agent, request)) {
+    }
     send_all(far, request);
-    std::string line = "{\"at\":" + std::to_string(came) + ",\"asks\":" + quoted(request.substr(0, request.find("\r\n")));
+    std::string line =
+        "{\"at\":" + std::to_string(came) + ",\"asks\":" + quoted(request.substr(0, request.find("\r\n")));
     if (creates) line += ",\"body\":" + request.substr(request.find("\r\n\r\n") + 4);
     say(line + "}");
     carry(agent, far);

@@ -63,6 +63,10 @@ bool same_images(const link::PodSpec& a, const link::PodSpec& b) {
 
 bool is_usable(const link::PodOrder& order) {
   if (order.desired != link::Desired::running) return true;
+  // It becomes part of a path of this host.
+  if (!std::all_of(order.spec.network_volume.begin(), order.spec.network_volume.end(),
+                   [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z'); }))
+    return false;
   std::set<std::string> names;
   for (const auto& container : order.spec.containers)
     if (container.name.empty() || !names.insert(container.name).second) return false;
@@ -417,7 +421,10 @@ bool Agent::Impl::accept(const link::PodOrder& order) {
   const auto gone = floors_.find(id);
   if (gone != floors_.end() && gone->second.forgotten_at && order.generation == floor) return false;
   if (!is_usable(order)) {
-    log::error("an order that cannot be carried out is refused: it needs containers with names of their own", about);
+    log::error(
+        "an order that cannot be carried out is refused: it needs containers with names of their own, and a volume "
+        "with one of letters and digits",
+        about);
     return false;
   }
 
@@ -1006,6 +1013,12 @@ void Agent::Impl::create(Pod& pod, const std::string& name) {
     spec.mounts.push_back({.kind = engine::Mount::Kind::volume,
                            .volume = volume_name(borrows ? order.spec.volume_of : order.pod),
                            .path = order.spec.volume_path});
+  if (!order.spec.network_volume.empty() && config_.network_volumes.empty())
+    return trouble(pod, Step::create, Error{Reason::volume_not_found, {{"volume", order.spec.network_volume}}, ""});
+  if (!order.spec.network_volume.empty())
+    spec.mounts.push_back({.kind = engine::Mount::Kind::folder,
+                           .folder = config_.network_volumes + "/" + order.spec.network_volume,
+                           .path = order.spec.volume_path});
   spec.labels = labels(order.pod);
   spec.labels[label::container] = name;
   spec.labels[label::run] = std::to_string(order.run);
@@ -1411,12 +1424,14 @@ void Agent::Impl::read_host(bool list_gpus) {
     std::vector<engine::GpuReading> readings;
     HostTools::Disk disk;
     std::optional<Meter::Host> usage;
+    bool network_volumes = false;
   };
   if (reading_host_) return;
   reading_host_ = true;
   auto read = std::make_shared<Read>();
   const auto engine_data = engine_info_.data_path;
-  auto slow = [read, list_gpus, engine_data, &probe = probe_, disk = tools_.disk, usage = tools_.usage] {
+  auto slow = [read, list_gpus, engine_data, &probe = probe_, disk = tools_.disk, usage = tools_.usage,
+               folder = config_.network_volumes, folder_is_there = tools_.folder_is_there] {
     if (list_gpus) {
       read->gpus = probe.gpus();
       read->driver = probe.driver();
@@ -1424,6 +1439,7 @@ void Agent::Impl::read_host(bool list_gpus) {
     read->readings = probe.read();
     read->disk = disk(engine_data);
     if (usage) read->usage = usage();
+    read->network_volumes = !folder.empty() && folder_is_there && folder_is_there(folder);
   };
   runtime_.work(std::move(slow), alive_.guard([this, read, list_gpus, engine_data] {
     reading_host_ = false;
@@ -1452,6 +1468,7 @@ void Agent::Impl::read_host(bool list_gpus) {
       facts.cuda_version = read->driver->cuda_version;
     }
     facts.lends_volumes = true;
+    facts.network_volumes = read->network_volumes;
     if (read->disk.bytes > 0) facts.disk_bytes = read->disk.bytes;
     const bool first = !std::exchange(facts_known_, true);
     if (!first && facts == facts_) return;

@@ -26,6 +26,7 @@ struct AgentConfig {
   Duration sample_every{5000};  // what containers, GPUs and the host use; on the beat of the wall clock
   Duration restart_first{10000}, restart_max{300000};  // back-off of a container that exits, doubled each time
   std::string listen_address = "0.0.0.0";              // where mapped TCP ports are bound
+  std::string network_volumes;                         // the folder that network volumes are in; empty: none
   std::string http_address;                            // where HTTP ports are bound beside 127.0.0.1; empty: nowhere
 };
 
@@ -41,6 +42,8 @@ struct HostTools {
     std::int64_t bytes = 0, free_bytes = 0;  // 0: cannot be told
   };
   std::function<Disk(const std::string& engine_data)> disk;
+  // Is there a folder of this name? Called on a worker thread; empty: there is none.
+  std::function<bool(const std::string& path)> folder_is_there;
   // How busy the whole machine is; may be empty. Called on a worker thread.
   std::function<std::optional<Meter::Host>()> usage;
   // Carries a connection to this address and port of the machine under the server's token, or tells the server why it

@@ -113,6 +113,47 @@ TEST_F(AgentTest, AContainerGetsExactlyWhatTheOrderSays) {
   EXPECT_EQ(engine.networks().size(), 1u);
 }
 
+TEST_F(AgentTest, ANetworkVolumeIsAFolderOfTheSharedStorage) {
+  config.network_volumes = "/shared";
+  folders.insert("/shared");
+  engine.add_folder("/shared/v1");
+  running("p1", [](link::PodOrder& wanted) {
+    wanted.spec.network_volume = "v1";
+    wanted.spec.volume_path = "/workspace";
+  });
+  const auto spec = engine.spec(container("p1")->id).value();
+  ASSERT_EQ(spec.mounts.size(), 1u);
+  EXPECT_EQ(spec.mounts[0].folder, "/shared/v1");
+  EXPECT_EQ(spec.mounts[0].path, "/workspace");
+  EXPECT_TRUE(server.hellos.back().network_volumes);
+  // Its folder is not there (any more): the pod waits and says so, and nothing is made in its place.
+  auto wanted = order("p2");
+  wanted.spec.network_volume = "v2";
+  say(wanted);
+  run_for(5s);
+  EXPECT_EQ(pod("p2").reason, Reason::volume_not_found);
+  engine.add_folder("/shared/v2");
+  run_for(5min);
+  EXPECT_EQ(phase("p2"), PodPhase::running);
+}
+
+TEST_F(AgentTest, AnOrderNamesNoFolderOutsideOfTheSharedStorage) {
+  engine.add_folder("/etc");
+  start_agent();
+  run_for(1s);
+  EXPECT_FALSE(server.hellos.back().network_volumes);
+  auto wanted = order("p1");
+  wanted.spec.network_volume = "etc";
+  say(wanted);
+  run_for(30s);
+  EXPECT_EQ(pod("p1").reason, Reason::volume_not_found) << "this host shares nothing";
+  wanted = order("p2");
+  wanted.spec.network_volume = "../etc";
+  say(wanted);
+  run_for(30s);
+  EXPECT_TRUE(phases("p2").empty());
+}
+
 TEST_F(AgentTest, HttpPortsAreBoundWhereTheOperatorOpensThemToo) {
   config.http_address = "192.0.2.7";
   running("p1", [](link::PodOrder& wanted) { wanted.spec.ports = {{8888, true}, {22, false}}; });

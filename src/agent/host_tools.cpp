@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <string>
 
@@ -96,6 +97,10 @@ HostTools system_host_tools(std::string disk_path) {
     if (!told && ::statvfs(path.c_str(), &disk) != 0) return {};
     const auto block = static_cast<std::int64_t>(disk.f_frsize);
     return {static_cast<std::int64_t>(disk.f_blocks) * block, static_cast<std::int64_t>(disk.f_bavail) * block};
+  };
+  tools.folder_is_there = [](const std::string& path) {
+    std::error_code unreachable;
+    return std::filesystem::is_directory(path, unreachable);
   };
   tools.usage = usage;
   return tools;

@@ -10,7 +10,7 @@ BOOST_DESCRIBE_STRUCT(PortOrder, (), (container_port, http))
 BOOST_DESCRIBE_STRUCT(ContainerOrder, (), (name, image, entrypoint, command, env, registry_user, registry_password))
 BOOST_DESCRIBE_STRUCT(PodSpec, (),
                       (workspace, hostname, containers, ports, gpus, vcpus, memory_bytes, shm_bytes,
-                       container_disk_bytes, volume_bytes, volume_path, volume_of, restart))
+                       container_disk_bytes, volume_bytes, volume_path, volume_of, network_volume, restart))
 BOOST_DESCRIBE_STRUCT(PodOrder, (), (pod, generation, run, desired, spec, stop_grace))
 }  // namespace gyre::link
 

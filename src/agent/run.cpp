@@ -34,6 +34,7 @@ AgentConfig config_of(const AgentRunOptions& options, const HostId& host) {
   config.facts = gather_host_facts(options.advertise);
   config.http_address = options.http_address;
   config.listen_address = options.listen_address;
+  config.network_volumes = options.network_volumes;
   return config;
 }
 

@@ -25,6 +25,7 @@ struct AgentRunOptions {
   std::string advertise;                               // address at which mapped ports are reached; empty: our own
   std::string listen_address = "0.0.0.0";              // where mapped ports are bound
   std::string http_address;                            // where HTTP ports are bound beside 127.0.0.1; empty: nowhere
+  std::string network_volumes;                         // the folder that network volumes are in; empty: none
   std::vector<int> host_ports_for_containers;          // TCP ports of this machine that its pods may reach
   std::vector<std::string> servers;                    // HOST:PORT instead of those the server named on joining
 };

@@ -71,6 +71,7 @@ class Host {
     HostTools tools;
     tools.free_port = [this](const std::string&) { return next_port > 60000 ? 0 : next_port++; };
     tools.accepts = [this](const std::string&, int port) { return engine.accepts(port); };
+    tools.folder_is_there = [this](const std::string& path) { return folders.contains(path); };
     tools.disk = [this](const std::string& engine_data) { return disks[engine_data]; };
     agent = std::make_unique<Agent>(runtime, engine, gpus, *journal, config, std::move(tools));
     agent->start(server, [this] { ++retired; });
@@ -157,6 +158,7 @@ class Host {
   AgentConfig config;
   int next_port = 34000;
   // By where the engine says its data is; the machine's other disk must never be taken for it.
+  std::set<std::string> folders;
   std::map<std::string, HostTools::Disk> disks{{"/var/lib/fake", {900'000'000'000, 500'000'000'000}},
                                                {"", {7'000'000'000, 7'000'000'000}}};
   int retired = 0;

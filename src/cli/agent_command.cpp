@@ -71,6 +71,7 @@ int agent_run(const Terminal& terminal, const AgentRunFlags& flags,
   options.host_ports_for_containers = flags.host_ports;
   options.advertise = flags.advertise;
   options.http_address = flags.http_address;
+  options.network_volumes = flags.network_volumes;
   if (!flags.listen_address.empty()) options.listen_address = flags.listen_address;
   const auto socket = engine_socket_path(flags.engine, environment);
   if (!socket.empty()) options.engine_socket = socket;

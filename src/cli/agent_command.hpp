@@ -29,7 +29,7 @@ struct AgentJoinFlags {
 int agent_join(const Terminal& terminal, const AgentJoinFlags& flags);
 
 struct AgentRunFlags {
-  std::string data, simulate_gpus, engine, advertise, listen_address, http_address;
+  std::string data, simulate_gpus, engine, advertise, listen_address, http_address, network_volumes;
   std::vector<int> host_ports;       // of this machine that its pods may reach
   std::vector<std::string> servers;  // instead of those that the server named on joining
 };

@@ -607,6 +607,8 @@ class Program {
     run->add_option("--http-address", parsed_.agent.http_address, h(Word::help_http_address))
         ->check(CLI::ValidIPV4)
         ->envname("GYRE_AGENT_HTTP_ADDRESS");
+    run->add_option("--network-volumes", parsed_.agent.network_volumes, h(Word::help_network_volumes))
+        ->envname("GYRE_AGENT_NETWORK_VOLUMES");
     run->add_option("--host-port", parsed_.agent.host_ports, h(Word::help_host_port))
         ->check(CLI::Range(1, 65535))
         ->allow_extra_args(false)

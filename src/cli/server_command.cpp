@@ -44,11 +44,9 @@ void tell_ready(const ServerFlags& flags, const Terminal& terminal, const server
   }
   boost::json::array listen;
   for (const auto& address : ready.listen) listen.emplace_back(address);
-  const boost::json::object said{{"url", ready.url},
-                                 {"localUrl", ready.local_url},
-                                 {"agents", ready.agents},
-                                 {"listen", listen},
-                                 {"login", ready.login}};
+  const boost::json::object said{{"url", ready.url},       {"localUrl", ready.local_url},
+                                 {"agents", ready.agents}, {"listen", listen},
+                                 {"login", ready.login},   {"networkVolumes", ready.network_volumes}};
   write_all(flags.ready_fd, boost::json::serialize(said));
   ::close(flags.ready_fd);
 }

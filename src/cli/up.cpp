@@ -71,11 +71,12 @@ Result<> usable(const Paths& paths) {
 
 // What the server said when it was ready, or the error that it said instead.
 struct ServerReady {
-  std::string url, local_url, agents, login;
+  std::string url, local_url, agents, login, network_volumes;
   std::vector<std::string> listen;
 };
 ServerReady ready_from(const json::value& said) {
-  ServerReady out{text_of(said, "url"), text_of(said, "localUrl"), text_of(said, "agents"), text_of(said, "login"), {}};
+  ServerReady out{text_of(said, "url"),   text_of(said, "localUrl"),       text_of(said, "agents"),
+                  text_of(said, "login"), text_of(said, "networkVolumes"), {}};
   for (const auto& address : list_of(said, "listen")) out.listen.emplace_back(address.as_string());
   return out;
 }
@@ -243,6 +244,8 @@ class Up {
       what.arguments.insert(what.arguments.end(), {"--simulate-gpus", spec});
     if (const auto engine = text_of(choices_, "engine"); !engine.empty())
       what.arguments.insert(what.arguments.end(), {"--engine", engine});
+    if (!ready_.network_volumes.empty())
+      what.arguments.insert(what.arguments.end(), {"--network-volumes", ready_.network_volumes});
     // Pods are kept away from this machine's addresses. Its API is for them too, as it is for anybody who can reach it:
     // runpodctl in a pod talks to it. What listens on loopback alone is nobody else's.
     for (const auto& address : ready_.listen)

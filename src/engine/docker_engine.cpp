@@ -918,8 +918,13 @@ class DockerEngine final : public Engine {
     const auto image_path = image_name(spec.image);
     if (!image_path) co_return fail(image_path.error());
     spec.image = *image_path;
+    const auto peer = co_await known_peer();
     // Engines make a volume that is not there; an empty one in place of the user's data must not happen unseen.
     for (const auto& mount : spec.mounts) {
+      // Podman makes a folder that is not there.
+      if (std::error_code problem;
+          mount.kind == Mount::Kind::folder && peer.podman && !std::filesystem::is_directory(mount.folder, problem))
+        co_return fail(Reason::volume_not_found, one_arg("volume", mount.folder));
       if (mount.kind != Mount::Kind::volume) continue;
       const auto volume = co_await get("/volumes/" + percent_encoded(mount.volume));
       if (volume.status == 404) co_return fail(Reason::volume_not_found, one_arg("volume", mount.volume));
@@ -939,7 +944,6 @@ class DockerEngine final : public Engine {
       argv.insert(argv.end(), command.begin(), command.end());
       if (program_is_given && !argv.empty()) own_command = argv.front();
     }
-    const auto peer = co_await known_peer();
     const auto groups = groups_of(spec.devices);
     const auto made = co_await post("/containers/create?name=" + percent_encoded(spec.name),
                                     container_body(spec, peer, argv, groups), change_limit);

@@ -270,6 +270,10 @@ std::string container_body(const ContainerSpec& spec, const Peer& peer, const st
     if (mount.kind == Mount::Kind::volume) {
       entry["Type"] = "volume";
       entry["Source"] = mount.volume;
+    } else if (mount.kind == Mount::Kind::folder) {
+      entry["Type"] = "bind";
+      entry["Source"] = mount.folder;
+      entry["BindOptions"] = json::object{{"Propagation", "rprivate"}};
     } else {
       entry["Type"] = "tmpfs";
       entry["TmpfsOptions"] = json::object{{"SizeBytes", mount.bytes}, {"Mode", 01777}};
@@ -668,6 +672,9 @@ Error create_error(const ContainerSpec& spec, int status, std::string_view said)
   if (has_any(low, {"unable to find network", "network not found"}) ||
       (has_any(low, {"network"}) && has_any(low, {"not found"})))
     return Error{Reason::network_not_found, {{"network", spec.network}}, ""};
+  for (const auto& mount : spec.mounts)
+    if (mount.kind == Mount::Kind::folder && has_any(low, {"bind source path does not exist"}))
+      return Error{Reason::volume_not_found, {{"volume", mount.folder}}, ""};
   if (has_any(low, {"no command specified", "no command or entrypoint"}))
     return Error{Reason::container_start_failed, {{"detail", words(said)}}, ""};
   const auto as_start = start_error(said);

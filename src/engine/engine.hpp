@@ -71,9 +71,10 @@ struct PortBinding {
 };
 
 struct Mount {
-  enum class Kind { volume, tmpfs };  // host paths come with their allow-list in a later release
+  enum class Kind { volume, tmpfs, folder };
   Kind kind = Kind::volume;
   std::string volume;  // the name of a volume made with create_volume
+  std::string folder;  // of the host, which must be there; which ones are allowed is for the caller to say
   std::string path;    // inside the container
   bool read_only = false;
   std::int64_t bytes = 0;  // tmpfs only

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <filesystem>
 #include <sstream>
 #include <thread>
 
@@ -476,6 +477,8 @@ TEST_P(EngineContract, WhatAContainerNeedsMustBeThere) {
   of = spec("hello");
   of.mounts = {{.volume = "gyre-test-never-made", .path = "/data"}};
   EXPECT_EQ(create(of).error().reason, Reason::volume_not_found);
+  of.mounts = {{.kind = Mount::Kind::folder, .folder = "/tmp/gyre-test-never-made-" + mark, .path = "/data"}};
+  EXPECT_EQ(create(of).error().reason, Reason::volume_not_found);
   of = spec("hello");
   of.network = "gyre-test-never-made";
   const auto id = create(of);  // Docker finds out when it starts
@@ -705,6 +708,27 @@ TEST_P(EngineContract, AVolumeStaysWhenItsContainerGoes) {
   of.mounts[0].read_only = true;
   EXPECT_NE(shell("echo more > /workspace/model; cat /workspace/model", of).find("Read-only file system"),
             std::string::npos);
+}
+
+TEST_P(EngineContract, AFolderOfTheHostIsSharedByThoseWhoHaveIt) {
+  auto one = spec("hello", "one"), other = spec("hello", "other");
+  if (fake()) {
+    the_fake->add_folder("/shared/v1");
+    one.mounts = other.mounts = {{.kind = Mount::Kind::folder, .folder = "/shared/v1", .path = "/workspace"}};
+    const auto writer = started(one), reader = started(other);
+    the_fake->write_file(writer, "/workspace/model", "weights");
+    EXPECT_EQ(the_fake->read_file(reader, "/workspace/model"), "weights");
+    ASSERT_TRUE(remove(writer));
+    EXPECT_EQ(the_fake->folder_files("/shared/v1").size(), 1u);
+    return;
+  }
+  const auto folder = std::filesystem::temp_directory_path() / ("gyre-test-" + mark);
+  std::filesystem::create_directory(folder);
+  one.mounts = other.mounts = {{.kind = Mount::Kind::folder, .folder = folder.string(), .path = "/workspace"}};
+  EXPECT_EQ(shell("echo weights > /workspace/model; cat /workspace/model", one), "weights\n");
+  EXPECT_EQ(shell("cat /workspace/model", other), "weights\n");
+  EXPECT_TRUE(std::filesystem::exists(folder / "model"));
+  std::filesystem::remove_all(folder);
 }
 
 TEST_P(EngineContract, TheLayerStaysAcrossStopAndStart) {

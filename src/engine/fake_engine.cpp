@@ -249,6 +249,8 @@ struct FakeEngine::Impl {
     for (const auto& mount : spec.mounts)
       if (mount.kind == Mount::Kind::volume && !volumes.contains(mount.volume))
         return fail(Reason::volume_not_found, {{"volume", mount.volume}});
+      else if (mount.kind == Mount::Kind::folder && !folders.contains(mount.folder))
+        return fail(Reason::volume_not_found, {{"volume", mount.folder}});
     auto box = std::make_shared<Box>();
     box->shown.id =
         sha256_hex(spec.name + "#" + std::to_string(++created) + "#" + std::to_string(runtime.random().next()));
@@ -415,6 +417,7 @@ struct FakeEngine::Impl {
     if (!under) return {&box.files, path};
     const auto rest = path.substr(under->path.size());
     if (under->kind == Mount::Kind::tmpfs) return {&box.tmpfs_files, path};
+    if (under->kind == Mount::Kind::folder) return {&folders[under->folder], rest};
     return {&volumes[under->volume].files, rest};
   }
 
@@ -709,6 +712,7 @@ struct FakeEngine::Impl {
   std::vector<BoxPtr> boxes;  // oldest first
   std::map<std::string, Network> networks;
   std::map<std::string, Volume> volumes;
+  std::map<std::string, std::map<std::string, std::string>> folders;  // of the host: their files
   std::vector<FakeRun> history;
   std::vector<FakeExecRun> execs;
   std::map<std::string, std::shared_ptr<const FakeRegistry::Stored>> local_images;  // by reference, digest and id
@@ -827,6 +831,13 @@ std::map<std::string, Labels> FakeEngine::volumes() const {
   std::map<std::string, Labels> out;
   for (const auto& [name, volume] : impl_->volumes) out[name] = volume.labels;
   return out;
+}
+
+void FakeEngine::add_folder(const std::string& path) { impl_->folders[path]; }
+
+std::map<std::string, std::string> FakeEngine::folder_files(const std::string& path) const {
+  const auto found = impl_->folders.find(path);
+  return found == impl_->folders.end() ? std::map<std::string, std::string>() : found->second;
 }
 
 std::map<std::string, std::string> FakeEngine::volume_files(const std::string& volume) const {

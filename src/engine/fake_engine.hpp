@@ -182,6 +182,8 @@ class FakeEngine final : public Engine {
   std::map<std::string, Labels> networks() const;
   std::map<std::string, Labels> volumes() const;
   std::map<std::string, std::string> volume_files(const std::string& volume) const;  // path inside the volume -> text
+  void add_folder(const std::string& path);  // of the host, for Mount::Kind::folder
+  std::map<std::string, std::string> folder_files(const std::string& path) const;
   std::map<std::string, std::vector<std::string>> gpu_holders()
       const;                                      // UUID -> ids of running containers: one is right
   std::map<int, std::string> host_ports() const;  // host port -> id of the running container

@@ -169,6 +169,7 @@ void HostService::hello(const HostId& id, const link::HostFacts& facts) {
   if (!host || host->state == HostState::retired) return;
   live_[id].network = facts.network;
   live_[id].lends_volumes = facts.lends_volumes;
+  live_[id].network_volumes = facts.network_volumes;
   host->os = facts.os;
   host->kernel = facts.kernel;
   host->architecture = facts.architecture;

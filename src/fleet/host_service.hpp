@@ -60,8 +60,9 @@ struct HostLive {
     Time seen_written_at{};
   };
   std::optional<Row> row;
-  std::string network;  // as its agent names it (link::HostFacts)
-  bool lends_volumes = false;
+  std::string network;         // as its agent names it (link::HostFacts)
+  bool lends_volumes = false;  // what link::HostFacts says of these two
+  bool network_volumes = false;
   std::string address;  // that its connection came from
 };
 

@@ -188,6 +188,7 @@ void to_wire(const PodSpec& spec, wire::PodSpec& out) {
   out.set_volume_bytes(spec.volume_bytes);
   out.set_volume_path(utf8(spec.volume_path));
   out.set_volume_of(utf8(spec.volume_of.str()));
+  out.set_network_volume(utf8(spec.network_volume));
   out.set_restart(to_wire(spec.restart));
 }
 PodSpec pod_spec(const wire::PodSpec& in) {
@@ -205,6 +206,7 @@ PodSpec pod_spec(const wire::PodSpec& in) {
   spec.volume_bytes = in.volume_bytes();
   spec.volume_path = in.volume_path();
   spec.volume_of = PodId(in.volume_of());
+  spec.network_volume = in.network_volume();
   spec.restart = restart_of(in.restart());
   return spec;
 }
@@ -373,6 +375,7 @@ void to_wire(const HostFacts& facts, wire::HostFacts& out) {
   out.set_container_disk_limit(facts.container_disk_limit);
   out.set_network(utf8(facts.network));
   out.set_lends_volumes(facts.lends_volumes);
+  out.set_network_volumes(facts.network_volumes);
 }
 HostFacts host_facts(const wire::HostFacts& in) {
   HostFacts facts;
@@ -399,6 +402,7 @@ HostFacts host_facts(const wire::HostFacts& in) {
   facts.container_disk_limit = in.container_disk_limit();
   facts.network = in.network();
   facts.lends_volumes = in.lends_volumes();
+  facts.network_volumes = in.network_volumes();
   return facts;
 }
 

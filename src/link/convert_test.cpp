@@ -94,6 +94,7 @@ class Dice {
     out.spec.volume_bytes = number();
     out.spec.volume_path = text();
     out.spec.volume_of = PodId(text());
+    out.spec.network_volume = text();
     out.spec.restart = any_enumerator<RestartPolicy>();
     return out;
   }
@@ -221,6 +222,7 @@ class Dice {
         facts.container_disk_limit = flip();
         facts.network = text();
         facts.lends_volumes = flip();
+        facts.network_volumes = flip();
         return Hello{.facts = facts};
       }
       case 4:

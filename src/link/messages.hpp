@@ -55,6 +55,9 @@ struct PodSpec {
   // Whose volume is mounted there instead of one of its own (then volume_bytes is 0): neither made nor removed by this
   // order. An agent that does not say HostFacts::lends_volumes would leave it out.
   PodId volume_of;
+  // The network volume that is mounted there instead (then volume_bytes is 0); its folder stands on storage that the
+  // host shares with the server. An agent that does not say HostFacts::network_volumes has none.
+  std::string network_volume;
   RestartPolicy restart = RestartPolicy::always;
   bool operator==(const PodSpec&) const = default;
 };
@@ -193,7 +196,8 @@ struct HostFacts {
   std::string engine_name, engine_version;
   bool container_disk_limit = false;
   std::string network;  // of the agent's process: two that say the same reach each other on 127.0.0.1; empty: not known
-  bool lends_volumes = false;  // understands PodSpec::volume_of
+  bool lends_volumes = false;    // understands PodSpec::volume_of
+  bool network_volumes = false;  // has the storage that network volumes are on
   bool operator==(const HostFacts&) const = default;
 };
 

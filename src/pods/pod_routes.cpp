@@ -50,12 +50,13 @@ bool contains(const std::vector<std::string>& list, const std::string& item) {
 
 // The filters of GET /v1/pods; each absent one lets everything through.
 struct Filter {
-  std::vector<std::string> compute, desired, id, image, name, status, gpu_types, templates;
+  std::vector<std::string> compute, desired, id, image, name, status, gpu_types, templates, volumes;
 
   static Result<Filter> of(const Request& request) {
-    Filter out{request.query.all("computeType"), request.query.all("desiredStatus"), request.query.all("id"),
-               request.query.all("imageName"),   request.query.all("name"),          request.query.all("status"),
-               request.query.all("gpuTypeId"),   request.query.all("templateId")};
+    Filter out{
+        request.query.all("computeType"), request.query.all("desiredStatus"), request.query.all("id"),
+        request.query.all("imageName"),   request.query.all("name"),          request.query.all("status"),
+        request.query.all("gpuTypeId"),   request.query.all("templateId"),    request.query.all("networkVolumeId")};
     for (const auto& text : out.compute)
       if (text != "GPU" && text != "CPU") return invalid("computeType", Detail::one_of, {{"choices", "GPU, CPU"}});
     for (const auto& text : out.desired)
@@ -72,10 +73,10 @@ struct Filter {
         !contains(status, std::string(enum_text(pod.state))) ||
         !contains(desired, std::string(desired_status(pod.state))))
       return false;
-    if (compute.empty() && image.empty() && gpu_types.empty() && templates.empty()) return true;
+    if (compute.empty() && image.empty() && gpu_types.empty() && templates.empty() && volumes.empty()) return true;
     const auto wish = wish_from_text(pod.wish);
     if (!contains(compute, wish.gpu_count > 0 ? "GPU" : "CPU") || !contains(image, wish.containers.front().image) ||
-        !contains(templates, wish.template_id))
+        !contains(templates, wish.template_id) || !contains(volumes, wish.network_volume))
       return false;
     return gpu_types.empty() || std::any_of(wish.gpu_types.begin(), wish.gpu_types.end(),
                                             [&](const auto& t) { return contains(gpu_types, t); });
@@ -213,6 +214,7 @@ std::vector<Route> pod_routes(PodService& pods, HostService& hosts, Events& even
                                                         {"imageName", "the exact image", "ubuntu:22.04", true},
                                                         {"gpuTypeId", "a GPU type it asked for", "NVIDIA A40", true},
                                                         {"templateId", "made from it", "30zmvf89kd", true},
+                                                        {"networkVolumeId", "has it mounted", "agv6w2qcg7", true},
                                                         include_machine,
                                                         {"sort", "name, createdAt or -createdAt", "-createdAt"}};
                   for (auto& parameter : http::page_parameters()) all.push_back(std::move(parameter));

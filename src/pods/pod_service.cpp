@@ -42,6 +42,12 @@ const link::ContainerFacts* main_container(const link::PodFacts& facts) {
 
 bool bound(const Pod& pod, const PodWish& wish) { return pod.host && wish.volume_gb > 0; }
 
+std::map<PodStore::Uses, std::string> uses_of(const PodWish& wish) {
+  return {{PodStore::Uses::template_id, wish.template_id},
+          {PodStore::Uses::registry_auth_id, wish.registry_auth_id},
+          {PodStore::Uses::network_volume, wish.network_volume}};
+}
+
 scheduler::Request request_of(const Pod& pod) {
   const auto wish = wish_from_text(pod.wish);
   return request_for(pod.id, wish, pod.zero_gpu, bound(pod, wish) ? pod.host : std::nullopt);
@@ -181,6 +187,7 @@ link::PodOrder PodService::make_order(const Pod& pod, const HostId& host) const 
   spec.container_disk_bytes = container_disk_bytes(wish);
   spec.volume_bytes = wish.volume_gb * gb;
   spec.volume_path = wish.volume_path;
+  spec.network_volume = wish.network_volume;
   spec.restart = wish.restart;
   bool simulated = false;
   for (const auto& gpu : hosts_.store().gpus(host))
@@ -207,6 +214,7 @@ link::PodOrder PodService::make_order(const Pod& pod, const HostId& host) const 
       {"RUNPOD_DC_ID", config_.data_center},
   };
   if (simulated) ours["GYRE_SIMULATED_GPUS"] = "1";
+  if (!wish.network_volume.empty()) ours["RUNPOD_VOLUME_ID"] = wish.network_volume;
   const auto& sources = config_.sources;
   const auto stored = wish.registry_auth_id.empty() || !sources.registry_user
                           ? std::nullopt
@@ -259,6 +267,8 @@ std::vector<scheduler::Host> PodService::snapshot(const std::optional<PodId>& wi
     view.id = host.id;
     view.name = host.name;
     view.online = host.online;
+    const auto* live = hosts_.live(host.id);
+    view.network_volumes = live && live->network_volumes;
     view.listed = host.state == HostState::listed;
     view.state_text = enum_text(host.state);
     view.engine_up = host.engine_reachable;
@@ -398,9 +408,22 @@ Result<PodWish> PodService::wish_of(const Caller& caller, const CreatePod& input
   }
   auto wish = TRY(machine ? wish_from(body, *machine, seal) : wish_from(body, seal));
   TRY(check_registry_auth(caller.workspace, wish));
+  TRY(check_network_volume(caller.workspace, wish));
   if (const auto missing = missing_secret(caller.workspace, wish))
     return invalid(missing->field, Detail::no_secret, {{"value", missing->secret}});
   return wish;
+}
+
+Result<> PodService::check_network_volume(const WorkspaceId& workspace, const PodWish& wish) const {
+  if (wish.network_volume.empty()) return {};
+  if (!config_.sources.network_volume)
+    return fail(Reason::not_offered, {{"what", "networkVolumeId"}}, "networkVolumeId");
+  const auto data_center = config_.sources.network_volume(workspace, wish.network_volume);
+  if (!data_center) return invalid("networkVolumeId", Detail::no_network_volume, {{"value", wish.network_volume}});
+  if (*data_center != config_.data_center)
+    return invalid("networkVolumeId", Detail::network_volume_elsewhere,
+                   {{"value", wish.network_volume}, {"there", *data_center}, {"here", config_.data_center}});
+  return {};
 }
 
 Result<> PodService::check_registry_auth(const WorkspaceId& workspace, const PodWish& wish) const {
@@ -457,7 +480,7 @@ Result<Pod> PodService::create(const Caller& caller, const CreatePod& input) {
     Because because{Reason::waiting_for_placement, {}, {}};
     TRY(apply(pod, PodEvent::deploy, core_.now(), because));
     store_.insert(pod);
-    store_.set_uses(pod.id, wish.template_id, wish.registry_auth_id);
+    store_.set_uses(pod.id, uses_of(wish));
     count_again(pod.workspace);
     pods_in_workspace_[pod.workspace] = count + 1;
     line_up(pod);
@@ -541,7 +564,7 @@ Result<Pod> PodService::update(const Caller& caller, const PodId& id, const Upda
       if (const auto missing = missing_secret(pod.workspace, change.wish))
         return invalid(missing->field, Detail::no_secret, {{"value", missing->secret}});
     if (change.resets && runs) TRY(check_secrets(pod));  // of variables that this update leaves as they are
-    store_.set_uses(pod.id, change.wish.template_id, change.wish.registry_auth_id);
+    store_.set_uses(pod.id, uses_of(change.wish));
     if (change.name) pod.name = *change.name;
     if (auto held = hosts_.store().allocation(pod.id)) {
       held->disk_bytes += more_volume;
@@ -659,7 +682,7 @@ Result<> PodService::remove(const Caller& caller, const PodId& id) {
     const bool on_a_host = host && host->state != HostState::retired;
     config_.revoke_keys(id);
     config_.removing(id);
-    store_.set_uses(id, "", "");
+    store_.set_uses(id, {});
     TRY(move(pod, on_a_host ? PodEvent::remove : PodEvent::remove_now, {Reason::deleted_by_user, {}, {}}));
     if (on_a_host) {
       order(pod);

@@ -173,6 +173,7 @@ class PodService final : public HostListener {
   Result<Pod> mine(const Caller& caller, const PodId& id) const;
   Result<PodWish> wish_of(const Caller& caller, const CreatePod& input, const std::optional<MachineType>& machine,
                           const Seal& seal) const;
+  Result<> check_network_volume(const WorkspaceId& workspace, const PodWish& wish) const;
   Result<> check_registry_auth(const WorkspaceId& workspace, const PodWish& wish) const;
   // The first variable that refers to a secret which is not there.
   struct MissingSecret {

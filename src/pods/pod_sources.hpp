@@ -32,6 +32,8 @@ struct PodSources {
   std::function<Result<CreatePod>(const WorkspaceId&, const std::string& template_id)> template_settings;
   std::function<std::optional<RegistryUser>(const WorkspaceId&, const std::string& registry_auth_id)> registry_user;
   std::function<std::optional<std::string>(const WorkspaceId&, const std::string& name)> secret;
+  // The data centre of a network volume; absent: there is none of this id.
+  std::function<std::optional<std::string>(const WorkspaceId&, const std::string& id)> network_volume;
   std::function<std::string(const AccountId&)> ssh_keys;  // one a line; "" for none
   // What a GPU of the type costs (`cloud` is SECURE, COMMUNITY or ALL) for a pod made at that time.
   std::function<GpuOffer(const std::string& gpu_type, const std::string& cloud, Time made_at)> gpu_offer;

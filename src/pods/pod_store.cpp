@@ -7,6 +7,21 @@
 #define QUOTA_STATES "'queued','provisioning','running','interrupting','host_lost','stopping','deleting'"
 
 namespace gyre {
+namespace {
+
+const char* kind_text(PodStore::Uses kind) {
+  switch (kind) {
+    case PodStore::Uses::template_id:
+      return "template";
+    case PodStore::Uses::registry_auth_id:
+      return "registry_auth";
+    case PodStore::Uses::network_volume:
+      break;
+  }
+  return "network_volume";
+}
+
+}  // namespace
 
 void PodStore::insert(const Pod& p) {
   db_.exec("INSERT INTO pods (" POD_COLUMNS
@@ -85,13 +100,11 @@ void PodStore::mark_restored(Time restored_at, Time backup_made_at, Time certifi
            certificates_until);
 }
 
-void PodStore::set_uses(const PodId& pod, const std::string& template_id, const std::string& registry_auth_id) {
+void PodStore::set_uses(const PodId& pod, const std::map<Uses, std::string>& things) {
   db_.exec("DELETE FROM pod_uses WHERE pod=$1", pod);
-  const auto add = [&](const char* kind, const std::string& thing) {
-    if (!thing.empty()) db_.exec("INSERT INTO pod_uses (pod, kind, thing) VALUES ($1,$2,$3)", pod, kind, thing);
-  };
-  add("template", template_id);
-  add("registry_auth", registry_auth_id);
+  for (const auto& [kind, thing] : things)
+    if (!thing.empty())
+      db_.exec("INSERT INTO pod_uses (pod, kind, thing) VALUES ($1,$2,$3)", pod, kind_text(kind), thing);
 }
 
 std::optional<PodId> PodStore::user_of(Uses kind, const WorkspaceId& workspace, const std::string& thing) const {
@@ -99,7 +112,7 @@ std::optional<PodId> PodStore::user_of(Uses kind, const WorkspaceId& workspace, 
       "SELECT u.pod FROM pod_uses u JOIN pods p ON p.id=u.pod WHERE u.kind=$1 AND u.thing=$2 AND p.workspace=$3 ORDER "
       "BY "
       "u.pod LIMIT 1",
-      kind == Uses::template_id ? "template" : "registry_auth", thing, workspace);
+      kind_text(kind), thing, workspace);
 }
 
 }  // namespace gyre

@@ -1,6 +1,8 @@
 // Every line of SQL about pods.
 #pragma once
 
+#include <map>
+
 #include "db/db.hpp"
 #include "pods/pod.hpp"
 
@@ -34,8 +36,8 @@ class PodStore {
   // may be ahead of it. Until `certificates_until` each host may once show a certificate newer than the backup.
   void mark_restored(Time restored_at, Time backup_made_at, Time certificates_until);
   // What it was made with, so that nothing in use is deleted. Empty ids: nothing.
-  void set_uses(const PodId& pod, const std::string& template_id, const std::string& registry_auth_id);
-  enum class Uses { template_id, registry_auth_id };
+  enum class Uses { template_id, registry_auth_id, network_volume };
+  void set_uses(const PodId& pod, const std::map<Uses, std::string>& things);  // those before are no more
   std::optional<PodId> user_of(Uses kind, const WorkspaceId& workspace, const std::string& thing) const;  // any one
 
  private:

@@ -131,6 +131,7 @@ PodView view(const PodDetail& detail, Language language, MachinePart machine) {
   out.consumerUserId = pod.account.str();
   out.lastStartedAt = pod.started_at;
   if (!wish.template_id.empty()) out.templateId = wish.template_id;
+  if (!wish.network_volume.empty()) out.networkVolumeId = wish.network_volume;
   if (!wish.registry_auth_id.empty()) out.containerRegistryAuthId = wish.registry_auth_id;
   out.machine = boost::json::object();
   if (machine == MachinePart::included && detail.host) out.machine = machine_view(detail, per_gpu);

@@ -101,10 +101,6 @@ Result<link::RestartPolicy> restart_policy(const std::string& text) {
 }
 
 // Fields of foreign clients that name something this version does not have: absent, empty or false is fine.
-Result<> not_offered(const std::optional<std::string>& value, const std::string& field) {
-  if (value && !value->empty()) return fail(Reason::not_offered, {{"what", field}}, field);
-  return {};
-}
 Result<> not_offered(const std::optional<bool>& value, const std::string& field) {
   if (value.value_or(false)) return fail(Reason::not_offered, {{"what", field}}, field);
   return {};
@@ -131,7 +127,6 @@ Result<> set_command(ContainerWish& container, const std::optional<boost::json::
 Result<PodWish> wish_from(const CreatePod& input, const Seal& seal) {
   PodWish wish;
   if (input.name) TRY(checked_name(*input.name));
-  TRY(not_offered(input.networkVolumeId, "networkVolumeId"));
   TRY(not_offered(input.globalNetworking, "globalNetworking"));
   TRY(not_offered(input.interruptible, "interruptible"));
   for (const auto& [value, field] : {std::pair{&input.gpuTypePriority, "gpuTypePriority"},
@@ -236,6 +231,9 @@ Result<PodWish> wish_from(const CreatePod& input, const Seal& seal) {
   TRY(within("containerDiskInGb", wish.container_disk_gb, 1, disk_gb_max));
   wish.volume_gb = input.volumeInGb.value_or(20);
   TRY(within("volumeInGb", wish.volume_gb, 0, disk_gb_max));
+  wish.network_volume = input.networkVolumeId.value_or("");
+  // Foreign clients ask for both by default; the contract says which one they get.
+  if (!wish.network_volume.empty()) wish.volume_gb = 0;
   wish.volume_path = input.volumeMountPath.value_or("/workspace");
   TRY(check_mount(wish.volume_path));
   if (input.shmSizeInGb) {
@@ -301,6 +299,8 @@ Result<WishChange> changed(const PodWish& before, const UpdatePod& input) {
     TRY(within("volumeInGb", *input.volumeInGb, 0, disk_gb_max));
     if (*input.volumeInGb < before.volume_gb)
       return invalid("volumeInGb", Detail::volume_shrinks, {{"size", std::to_string(before.volume_gb)}});
+    if (*input.volumeInGb > 0 && !before.network_volume.empty())
+      return invalid("volumeInGb", Detail::beside_network_volume);
     wish.volume_gb = *input.volumeInGb;
   }
   if (input.volumeMountPath) {
@@ -343,6 +343,7 @@ scheduler::Request request_for(const PodId& pod, const PodWish& wish, bool zero_
   request.cuda_min = zero_gpu ? std::nullopt : wish.cuda_min;
   if (!zero_gpu) request.cuda_allowed = wish.cuda_allowed;
   request.bound_to = bound_to;
+  request.network_volume = !wish.network_volume.empty();
   return request;
 }
 

@@ -46,11 +46,12 @@ struct PodWish {
   bool locked = false;
   std::string machine_type;                   // its name when the pod was made; empty for none
   std::string template_id, registry_auth_id;  // empty: none
+  std::string network_volume;                 // its id; mounted at volume_path instead of a volume of the pod's own
 };
 BOOST_DESCRIBE_STRUCT(PodWish, (),
                       (containers, ports, gpu_count, gpu_types, gpu_types_in_order, gpu_memory_gb_min, vcpus, memory_gb,
                        container_disk_gb, volume_gb, volume_path, shm_gb, restart, cuda_min, cuda_allowed, cloud_type,
-                       locked, machine_type, template_id, registry_auth_id))
+                       locked, machine_type, template_id, registry_auth_id, network_volume))
 
 // A container's disk is counted in GiB, as Docker's `--storage-opt size=20G` is and `df -h` shows it: 20 read 20G
 // inside. Volumes are counted in GB.

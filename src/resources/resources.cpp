@@ -50,7 +50,8 @@ NetworkVolumeConfig Resources::volume_config(const ResourcesConfig& config) {
   NetworkVolumeConfig out;
   out.shared_paths = config.shared_paths;
   out.directories = config.directories;
-  out.user_of = [this](const WorkspaceId& workspace, const NetworkVolumeId& id) {
+  out.user_of = [this](const WorkspaceId& workspace, const NetworkVolumeId& id) -> std::optional<std::string> {
+    if (const auto pod = pods_.user_of(PodStore::Uses::network_volume, workspace, id.str())) return "pod " + pod->str();
     return endpoint_using(EndpointStore::Uses::network_volume, workspace, id.str());
   };
   return out;
@@ -75,6 +76,11 @@ PodSources Resources::sources() {
   };
   out.secret = [this](const WorkspaceId& workspace, const std::string& name) {
     return secrets_.value(workspace, name);
+  };
+  out.network_volume = [this](const WorkspaceId& workspace, const std::string& id) -> std::optional<std::string> {
+    const auto found = volumes_.find(workspace, NetworkVolumeId(id));
+    if (!found) return std::nullopt;
+    return found->data_center;
   };
   out.ssh_keys = [this](const AccountId& account) { return settings_.get(account).ssh_keys; };
   out.gpu_offer = [this](const std::string& type, const std::string& cloud, Time made_at) {

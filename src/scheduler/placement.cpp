@@ -72,6 +72,7 @@ Examined examine(const Request& request, const Host& host, const std::set<std::s
   // A pod whose volume is there may start again on a host that takes no new pods.
   if (!host.listed && !request.bound_to) return refuse(Reason::host_not_listed, {{"state", host.state_text}});
   if (!host.engine_up) return refuse(Reason::host_engine_down);
+  if (request.network_volume && !host.network_volumes) return refuse(Reason::host_without_network_volumes);
   if (request.gpu_count > 0) {
     if (request.cuda_min && !version_at_least(host.cuda_version, *request.cuda_min))
       return refuse(Reason::cuda_too_old,

@@ -28,7 +28,8 @@ struct Host {
   bool listed = true;      // takes new pods
   std::string state_text;  // for the reason when it does not
   bool engine_up = true;
-  std::string cuda_version;  // highest supported, "12.2"; empty: no NVIDIA driver
+  bool network_volumes = false;  // has the storage that they are on
+  std::string cuda_version;      // highest supported, "12.2"; empty: no NVIDIA driver
   std::vector<Gpu> gpus;
   double vcpus = 0, vcpus_free = 0;
   std::int64_t memory_bytes = 0, memory_free = 0;
@@ -47,6 +48,7 @@ struct Request {
   std::optional<std::string> cuda_min;
   std::vector<std::string> cuda_allowed;  // one of these must be supported; empty: any
   std::optional<HostId> bound_to;         // where its local volume is
+  bool network_volume = false;            // has one mounted
   bool rescue = false;                    // started without its GPUs to reach its data: takes what little is free
 };
 

@@ -53,6 +53,12 @@ TEST(Placement, EachHostSaysWhatIsInTheWay) {
   auto disk = wants("p", 1);
   disk.disk_bytes = 1001 * gb;
   EXPECT_EQ(only_reason(fit(disk, {host("h", "NVIDIA A40", 1)})), Reason::disk_too_little);
+  auto shared = wants("p", 1);
+  shared.network_volume = true;
+  EXPECT_EQ(only_reason(fit(shared, {host("h", "NVIDIA A40", 1)})), Reason::host_without_network_volumes);
+  auto sharing = host("h", "NVIDIA A40", 1);
+  sharing.network_volumes = true;
+  EXPECT_TRUE(fit(shared, {sharing}).placement);
   auto bound = wants("p", 1);
   bound.bound_to = HostId("other");
   EXPECT_EQ(only_reason(fit(bound, {host("h", "NVIDIA A40", 1)})), Reason::bound_to_other_host);

@@ -53,6 +53,7 @@ inline std::vector<Host> some_hosts(Dice& dice) {
                          dice.pick(0, gpus)));
     hosts.back().online = dice.pick(0, 9) > 0;
     hosts.back().listed = dice.pick(0, 9) > 0;
+    hosts.back().network_volumes = dice.pick(0, 1) > 0;
   }
   return hosts;
 }
@@ -64,6 +65,7 @@ inline Request some_request(Dice& dice, std::string pod, const std::vector<Host>
     if (dice.pick(0, 1)) request.gpu_types.push_back(type);
   if (dice.pick(0, 4) == 0) request.disk_bytes = dice.pick(1, 6) * 200 * gb;
   if (dice.pick(0, 4) == 0) request.vcpus = dice.pick(1, 20);
+  request.network_volume = dice.pick(0, 5) == 0;
   if (dice.pick(0, 5) == 0 && !hosts.empty()) {
     request.bound_to = hosts[static_cast<std::size_t>(dice.pick(0, static_cast<int>(hosts.size()) - 1))].id;
     if (dice.pick(0, 1)) {

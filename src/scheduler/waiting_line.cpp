@@ -10,7 +10,7 @@ namespace gyre::scheduler {
 bool WaitingLine::ByWhatIsAsked::operator()(const Request& a, const Request& b) const {
   const auto asked = [](const Request& r) {
     return std::tie(r.gpu_count, r.gpu_types, r.types_in_order, r.gpu_memory_min, r.vcpus, r.memory_bytes, r.disk_bytes,
-                    r.cuda_min, r.cuda_allowed, r.bound_to, r.rescue);
+                    r.cuda_min, r.cuda_allowed, r.bound_to, r.network_volume, r.rescue);
   };
   return asked(a) < asked(b);
 }

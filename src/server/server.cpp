@@ -394,6 +394,8 @@ class Server {
     Ready ready;
     ready.agents = text_of(agents_);
     ready.ssh = ssh_address_;
+    if (const auto here = config_.shared_paths.find(PodConfig().data_center); here != config_.shared_paths.end())
+      ready.network_volumes = here->second;
     for (const auto& bound : http_->bound()) ready.listen.push_back(text_of({bound.host, bound.port}));
     const auto& first = http_->bound().front();
     const std::string scheme = first.tls ? "https://" : "http://";
@@ -403,8 +405,13 @@ class Server {
     if (first.tls && !config_.public_url.empty()) ready.local_url = config_.public_url;  // the name in its certificate
     boost::json::array listen;
     for (const auto& address : ready.listen) listen.emplace_back(address);
-    const boost::json::object said{{"pid", ::getpid()},      {"url", ready.url}, {"localUrl", ready.local_url},
-                                   {"agents", ready.agents}, {"ssh", ready.ssh}, {"listen", listen}};
+    const boost::json::object said{{"pid", ::getpid()},
+                                   {"url", ready.url},
+                                   {"localUrl", ready.local_url},
+                                   {"agents", ready.agents},
+                                   {"ssh", ready.ssh},
+                                   {"listen", listen},
+                                   {"networkVolumes", ready.network_volumes}};
     if (const auto written = write_private_file(ready_file(config_.data_dir), boost::json::serialize(said) + "\n");
         !written)
       return give_up(written.error());

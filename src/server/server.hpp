@@ -17,6 +17,7 @@ struct Ready {
   std::vector<std::string> listen;  // HOST:PORT as bound
   std::string agents;               // HOST:PORT of the agents' port as bound
   std::string ssh;                  // HOST:PORT of the SSH gateway as bound; empty: there is none
+  std::string network_volumes;      // the folder of those in this server's data centre; empty: none
   std::string login;                // a link that logs the administrator in once; empty when they have a password
 };
 

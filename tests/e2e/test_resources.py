@@ -146,3 +146,51 @@ def test_a_list_has_pages_that_leave_out_nothing(api, path, body):
     assert [one["name"] for one in seen if one["id"] in made] == [f"page_{i}" for i in range(5)]
     for one in made:
         assert api.call("DELETE", f"{path}/{one}").status_code == 204
+
+
+def test_a_network_volume_is_shared_by_pods_and_outlives_them(sharing):
+    gyre, shared = sharing
+    api = gyre.api
+    volume = api.post("/v1/networkvolumes", {"name": "data", "size": 10, "dataCenterId": "LOCAL"})
+    eventually(lambda: api.get(f"/v1/networkvolumes/{volume['id']}")["ready"], 60, what="the volume being ready")
+
+    def pod(script, **more):
+        made = api.create(image("hello"), networkVolumeId=volume["id"], volumeInGb=20, dockerEntrypoint=[], **more,
+                          dockerStartCmd=["sh", "-c", script + "; exec sleep 1000"])
+        return api.until(made["id"], "running")
+
+    first = pod("echo weights > /workspace/model; sync; env")
+    assert first["networkVolumeId"] == volume["id"] and first["volumeInGb"] == 0 and first["volumeMountPath"] == "/workspace"
+    api.until_logged(first["id"], f"RUNPOD_VOLUME_ID={volume['id']}")
+    eventually((shared / volume["id"] / "model").exists, 60, what="the file on the shared storage")
+    # A second one sees it, at the place that it chose; what it writes the first one sees.
+    second = pod("cat /data/model; echo more > /data/added", volumeMountPath="/data")
+    api.until_logged(second["id"], "weights")
+    assert {one["id"] for one in api.get(f"/v1/pods?networkVolumeId={volume['id']}")} == {first["id"], second["id"]}
+    api.post(f"/v1/pods/{first['id']}/stop")
+    api.until(first["id"], "stopped")
+    api.post(f"/v1/pods/{first['id']}/start")
+    api.until(first["id"], "running")
+
+    # In use it stays, and it stays when they are gone.
+    refused = api.call("DELETE", f"/v1/networkvolumes/{volume['id']}")
+    assert refused.status_code == 409 and refused.json()["code"] == "network_volume_in_use", refused.text
+    for one in (first, second):
+        api.call("DELETE", f"/v1/pods/{one['id']}")
+        api.gone(one["id"])
+    assert (shared / volume["id"] / "model").read_text() == "weights\n"
+    assert (shared / volume["id"] / "added").read_text() == "more\n"
+    assert api.call("DELETE", f"/v1/networkvolumes/{volume['id']}").status_code == 204
+    eventually(lambda: not list(shared.iterdir()), 120, what="the volume's directory being gone")
+
+
+def test_what_names_a_network_volume_is_told_when_it_cannot_be(sharing):
+    gyre, _ = sharing
+    api = gyre.api
+    for body, field in (({"networkVolumeId": "0123456789"}, "networkVolumeId"),):
+        refused = api.call("POST", "/v1/pods", json={"imageName": "x:1"} | body)
+        assert refused.status_code == 400 and refused.json()["field"] == field, refused.text
+    volume = api.post("/v1/networkvolumes", {"name": "data", "size": 10, "dataCenterId": "LOCAL"})["id"]
+    pod = api.create("nobody/runs:1", gpuTypeIds=["NVIDIA H100 80GB HBM3"], networkVolumeId=volume)
+    refused = api.call("PATCH", f"/v1/pods/{pod['id']}", json={"volumeInGb": 5})
+    assert refused.status_code == 400 and refused.json()["field"] == "volumeInGb", refused.text
