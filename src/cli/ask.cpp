@@ -4,6 +4,7 @@
 
 #include <boost/json.hpp>
 
+#include "cli/views.hpp"
 #include "http/client.hpp"
 
 namespace gyre::cli {
@@ -71,6 +72,26 @@ int print_stream(Commands& c, const std::string& target) {
   if (!ended && ended.error().exit == exit_interrupted) return exit_interrupted;
   if (!ended) return c.terminal.report(ended.error());
   return exit_ok;
+}
+
+Outcome<json::value> find_named(Commands& c, const std::string& target, const std::string& id_or_name,
+                                Reason not_found) {
+  std::string cursor;
+  const auto rows = ask_all(c, target, cursor, false);
+  if (!rows) return tl::unexpected(rows.error());
+  std::vector<const json::value*> named;
+  for (const auto& one : *rows) {
+    if (text_of(one, "id") == id_or_name) return one;
+    if (text_of(one, "name") == id_or_name) named.push_back(&one);
+  }
+  if (named.size() == 1) return *named.front();
+  if (named.empty())
+    return tl::unexpected(
+        Failure::from(Error{not_found, {{"id", id_or_name}, {"key", id_or_name}}, ""}, c.terminal.language));
+  std::string ids;
+  for (const auto* one : named) ids += (ids.empty() ? "" : ", ") + text_of(*one, "id");
+  Args args{{"argument", id_or_name}, {"detail", c.terminal.word(Word::several_of_one_name, {{"ids", ids}})}};
+  return tl::unexpected(Failure::from(Error{Reason::bad_argument, std::move(args), ""}, c.terminal.language));
 }
 
 }  // namespace gyre::cli

@@ -16,6 +16,10 @@ Outcome<boost::json::value> ask(Commands& c, const std::string& method, const st
 // `one_page` ended it there.
 Outcome<boost::json::array> ask_all(Commands& c, const std::string& target, std::string& cursor, bool one_page);
 
+// A row of the list at `target` by its id, or by a name that only one has; else `not_found` with {id}.
+Outcome<boost::json::value> find_named(Commands& c, const std::string& target, const std::string& id_or_name,
+                                       Reason not_found);
+
 // A flag, an argument or a variable that cannot be meant so.
 inline tl::unexpected<Error> wrong(std::string argument, std::string detail) {
   return fail(Reason::bad_argument, {{"argument", std::move(argument)}, {"detail", std::move(detail)}});

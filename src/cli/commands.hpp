@@ -27,7 +27,7 @@ struct PodCreateFlags {
   std::vector<std::string> ports, entrypoint, command;
   std::optional<int> disk_gb, volume_gb;
   std::optional<double> shm_gb;
-  std::string mount, restart, min_cuda;
+  std::string mount, restart, min_cuda, network_volume, template_id, registry_auth;  // the last three: ids
   bool dry_run = false;
 };
 
@@ -119,6 +119,36 @@ int sync_list(Commands& c, const std::string& pod, const ListFlags& flags);    /
 int sync_get(Commands& c, const std::string& sync);
 int sync_logs(Commands& c, const std::string& sync, bool follow, std::optional<int> tail);
 int sync_cancel(Commands& c, const std::vector<std::string>& syncs);  // those that have ended leave the list
+
+// What pods are made from: templates, secrets, log-ins at registries, network volumes, endpoints. They are listed,
+// shown and deleted in one way, by id or by a name that only one has.
+struct Resource {
+  std::string noun, path;  // "template", "/v1/templates"
+  const Kind& (*kind)();
+  Reason not_found;
+  Word help, confirm;
+};
+const std::vector<Resource>& resources();
+const Resource& resource(std::string_view noun);
+int resource_list(Commands& c, const Resource& resource, const ListFlags& flags);
+int resource_get(Commands& c, const Resource& resource, const std::string& id_or_name);
+int resource_delete(Commands& c, const Resource& resource, const std::vector<std::string>& ids_or_names, bool yes);
+
+struct TemplateFlags {
+  std::string image, mount, registry_auth, env_file, file;  // file: a JSON body to begin with, "-" is standard input
+  std::vector<std::string> env, ports, command;
+  std::optional<int> disk_gb, volume_gb;
+  bool serverless = false;
+};
+Result<boost::json::object> template_body(const std::string& name, const TemplateFlags& flags,
+                                          const std::map<std::string, std::string>& environment);
+int template_create(Commands& c, const std::string& name, const TemplateFlags& flags);
+// `file`: where the value or the password stands; empty is standard input, so that no shell's history has it.
+int secret_create(Commands& c, const std::string& name, const std::string& file, const std::string& description);
+int registry_create(Commands& c, const std::string& name, const std::string& username, const std::string& file);
+int volume_create(Commands& c, const std::string& name, std::int64_t size_gb, const std::string& data_center);
+int volume_grow(Commands& c, const std::string& id_or_name, std::int64_t size_gb);
+int image_check(Commands& c, const std::string& image, const std::string& registry_auth);
 
 // Contexts are files here, no server is asked.
 struct ContextCommands {

@@ -18,23 +18,8 @@ Outcome<json::array> all_keys(Commands& c) {
   return ask_all(c, "/v1/apikeys", cursor, false);
 }
 
-// By id, or by a name that only one has: names of keys need not differ.
 Outcome<json::value> find_key(Commands& c, const std::string& key) {
-  const auto keys = all_keys(c);
-  if (!keys) return tl::unexpected(keys.error());
-  std::vector<const json::value*> named;
-  for (const auto& one : *keys) {
-    if (text_of(one, "id") == key) return one;
-    if (text_of(one, "name") == key) named.push_back(&one);
-  }
-  if (named.size() == 1) return *named.front();
-  if (named.empty())
-    return tl::unexpected(
-        Failure::from(Error{Reason::api_key_not_found, {{"key", key}, {"id", key}}, ""}, c.terminal.language));
-  std::string ids;
-  for (const auto* one : named) ids += (ids.empty() ? "" : ", ") + text_of(*one, "id");
-  Args args{{"argument", key}, {"detail", c.terminal.word(Word::keys_of_one_name, {{"ids", ids}})}};
-  return tl::unexpected(Failure::from(Error{Reason::bad_argument, std::move(args), ""}, c.terminal.language));
+  return find_named(c, "/v1/apikeys", key, Reason::api_key_not_found);  // names of keys need not differ
 }
 
 Args args_of(const json::value& key) { return {{"name", printable(text_of(key, "name"))}, {"id", text_of(key, "id")}}; }

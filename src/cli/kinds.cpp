@@ -347,6 +347,104 @@ const Kind& key_kind() {
   return kind;
 }
 
+namespace {
+
+Column named(std::string key, Word title, std::string name, std::size_t least_width = 6) {
+  return {.key = std::move(key),
+          .title = title,
+          .shown = field(name, "-"),
+          .plain = plain(name),
+          .least_width = least_width};
+}
+Column in_gb(std::string key, Word title, std::string name) {
+  return {.key = std::move(key),
+          .title = title,
+          .shown = [name](const Row& row) { return Cell{std::to_string(whole_of(row.value, name)) + " GB"}; },
+          .plain = plain(name),
+          .to_the_right = true,
+          .least_width = 4};
+}
+Column yes(std::string key, Word title, std::string name) {
+  return {.key = std::move(key), .title = title, .shown = yes_or_no(name), .plain = plain(name), .least_width = 3};
+}
+Column made_ago() {
+  return {.key = "age",
+          .title = Word::col_age,
+          .shown = age("createdAt"),
+          .plain = plain("createdAt"),
+          .to_the_right = true,
+          .least_width = 3};
+}
+const Column id_column{.key = "id", .title = Word::col_id, .shown = field("id"), .least_width = 10};
+const Column name_column{.key = "name", .title = Word::col_name, .shown = field("name"), .least_width = 8};
+
+}  // namespace
+
+const Kind& template_kind() {
+  static const Kind kind{
+      .columns = {id_column, name_column, named("image", Word::col_image, "imageName", 8),
+                  in_gb("disk", Word::col_disk, "containerDiskInGb"), in_gb("volume", Word::col_volume, "volumeInGb"),
+                  yes("serverless", Word::col_serverless, "isServerless"), made_ago()},
+      .none = Word::no_templates};
+  return kind;
+}
+
+const Kind& secret_kind() {
+  static const Kind kind{
+      .columns = {id_column, name_column, named("description", Word::col_description, "description"), made_ago()},
+      .none = Word::no_secrets};
+  return kind;
+}
+
+const Kind& registry_kind() {
+  static const Kind kind{.columns = {id_column, name_column}, .none = Word::no_registries};
+  return kind;
+}
+
+const Kind& volume_kind() {
+  static const Kind kind{.columns = {id_column, name_column, in_gb("size", Word::col_size, "size"),
+                                     named("dataCenter", Word::col_data_center, "dataCenterId"),
+                                     yes("ready", Word::col_ready, "ready"), made_ago()},
+                         .none = Word::no_volumes};
+  return kind;
+}
+
+const Kind& endpoint_kind() {
+  static const Kind kind{.columns = {id_column,
+                                     name_column,
+                                     named("template", Word::col_template, "templateId"),
+                                     named("gpu", Word::col_gpu, "gpuTypeIds"),
+                                     {.key = "workers",
+                                      .title = Word::col_workers,
+                                      .shown =
+                                          [](const Row& row) {
+                                            return Cell{std::to_string(whole_of(row.value, "workersMin")) + " – " +
+                                                        std::to_string(whole_of(row.value, "workersMax"))};
+                                          },
+                                      .plain = plain("workersMax"),
+                                      .least_width = 5},
+                                     made_ago()},
+                         .none = Word::no_endpoints};
+  return kind;
+}
+
+const Kind& image_kind() {
+  static const Kind kind{
+      .columns = {named("image", Word::col_image, "image", 12),
+                  named("platform", Word::col_platform, "platform"),
+                  {.key = "size",
+                   .title = Word::col_size,
+                   .shown = [](const Row& row) { return Cell{bytes_text(whole_of(row.value, "bytes"))}; },
+                   .plain = plain("bytes"),
+                   .to_the_right = true,
+                   .least_width = 6},
+                  named("ports", Word::label_ports, "ports"),
+                  named("digest", Word::col_digest, "digest", 12)},
+      .none = Word::no_images,
+      .name = "image"};
+  return kind;
+}
+
 const Kind& context_kind() {
   static const Kind kind{
       .columns = {{.key = "current",

@@ -72,6 +72,12 @@ const Kind& host_kind();
 const Kind& gpu_kind();
 const Kind& key_kind();
 const Kind& sync_kind();
+const Kind& template_kind();
+const Kind& secret_kind();
+const Kind& registry_kind();
+const Kind& volume_kind();
+const Kind& endpoint_kind();
+const Kind& image_kind();
 const Kind& context_kind();
 
 }  // namespace gyre::cli

@@ -70,6 +70,9 @@ struct Parsed {
   ContextAddFlags context;
   PodExecFlags exec;
   SyncFlags sync;
+  TemplateFlags template_flags;
+  std::string value_file, description, username, data_center = "LOCAL", registry_auth;
+  std::int64_t size_gb = 0;
   std::string copy_from, copy_to;
   bool wait = false, yes = false, force = false, read_only = false, all = false;
   std::string timeout, pod, host, name, since, shell, key, locked;
@@ -224,6 +227,7 @@ class Program {
     describe_pods();
     describe_hosts();
     describe_syncs();
+    describe_resources();
     describe_keys();
     describe_contexts();
     describe_processes();
@@ -420,6 +424,9 @@ class Program {
     create->add_option("--disk", flags.disk_gb, h(Word::help_disk));
     create->add_option("--volume", flags.volume_gb, h(Word::help_volume));
     create->add_option("--mount", flags.mount, h(Word::help_mount));
+    create->add_option("--network-volume", flags.network_volume, h(Word::help_pod_network_volume));
+    create->add_option("--template", flags.template_id, h(Word::help_pod_template));
+    create->add_option("--registry-auth", flags.registry_auth, h(Word::help_registry_auth));
     create->add_option("--shm", flags.shm_gb, h(Word::help_shm));
     create->add_option("--restart", flags.restart, h(Word::help_restart))
         ->check(CLI::IsMember({"always", "on_failure", "never"}));
@@ -519,6 +526,71 @@ class Program {
     auto* cancel = sync->add_subcommand("cancel", h(Word::help_sync_cancel));
     cancel->add_option("sync", parsed_.keys, h(Word::help_sync_id))->required();
     ask(cancel, [this](Commands& c) { return sync_cancel(c, parsed_.keys); });
+  }
+
+  void describe_resources() {
+    std::map<std::string, CLI::App*> nouns;
+    for (const auto& resource : resources()) {
+      auto* noun = nouns[resource.noun] = app_.add_subcommand(resource.noun, h(resource.help));
+      noun->require_subcommand(1);
+      auto* list = noun->add_subcommand("list", h(Word::help_thing_list));
+      add_show(list, parsed_.show);
+      ask(list, [this, &resource](Commands& c) { return resource_list(c, resource, parsed_.show); });
+      auto* get = noun->add_subcommand("get", h(Word::help_thing_get));
+      get->add_option(resource.noun, parsed_.name, h(Word::help_thing_id))->required();
+      ask(get, [this, &resource](Commands& c) { return resource_get(c, resource, parsed_.name); });
+      auto* remove = noun->add_subcommand("delete", h(Word::help_thing_delete));
+      remove->add_option(resource.noun, parsed_.keys, h(Word::help_thing_id))->required();
+      add_yes(remove);
+      ask(remove, [this, &resource](Commands& c) { return resource_delete(c, resource, parsed_.keys, parsed_.yes); });
+    }
+    const auto create = [&](const char* noun) {
+      auto* command = nouns[noun]->add_subcommand("create", h(Word::help_thing_create));
+      command->add_option("name", parsed_.name, h(Word::help_thing_name))->required();
+      return command;
+    };
+    auto& flags = parsed_.template_flags;
+    auto* of_template = create("template");
+    of_template->add_option("--image", flags.image, h(Word::help_template_image));
+    of_template->add_option("-e,--env", flags.env, h(Word::help_env))->allow_extra_args(false);
+    of_template->add_option("--env-file", flags.env_file, h(Word::help_env_file));
+    of_template->add_option("-p,--port", flags.ports, h(Word::help_port))->allow_extra_args(false);
+    of_template->add_option("--disk", flags.disk_gb, h(Word::help_disk));
+    of_template->add_option("--volume", flags.volume_gb, h(Word::help_volume));
+    of_template->add_option("--mount", flags.mount, h(Word::help_mount));
+    of_template->add_option("--registry-auth", flags.registry_auth, h(Word::help_registry_auth));
+    of_template->add_flag("--serverless", flags.serverless, h(Word::help_template_serverless));
+    of_template->add_option("--file", flags.file, h(Word::help_template_file));
+    ask(of_template, [this](Commands& c) {
+      parsed_.template_flags.command = after_dashes_;
+      return template_create(c, parsed_.name, parsed_.template_flags);
+    });
+    auto* of_secret = create("secret");
+    of_secret->add_option("--value-file", parsed_.value_file, h(Word::help_secret_file));
+    of_secret->add_option("--description", parsed_.description, h(Word::help_secret_description));
+    ask(of_secret,
+        [this](Commands& c) { return secret_create(c, parsed_.name, parsed_.value_file, parsed_.description); });
+    auto* of_registry = create("registry");
+    of_registry->add_option("--username", parsed_.username, h(Word::help_registry_username))->required();
+    of_registry->add_option("--password-file", parsed_.value_file, h(Word::help_secret_file));
+    ask(of_registry,
+        [this](Commands& c) { return registry_create(c, parsed_.name, parsed_.username, parsed_.value_file); });
+    auto* of_volume = create("volume");
+    of_volume->add_option("--size", parsed_.size_gb, h(Word::help_volume_size))->required();
+    of_volume->add_option("--data-center", parsed_.data_center, h(Word::help_volume_data_center));
+    ask(of_volume,
+        [this](Commands& c) { return volume_create(c, parsed_.name, parsed_.size_gb, parsed_.data_center); });
+    auto* grow = nouns["volume"]->add_subcommand("grow", h(Word::help_volume_grow));
+    grow->add_option("volume", parsed_.name, h(Word::help_thing_id))->required();
+    grow->add_option("--size", parsed_.size_gb, h(Word::help_volume_size))->required();
+    ask(grow, [this](Commands& c) { return volume_grow(c, parsed_.name, parsed_.size_gb); });
+
+    auto* image = app_.add_subcommand("image", h(Word::help_image_noun));
+    image->require_subcommand(1);
+    auto* check = image->add_subcommand("check", h(Word::help_image_check));
+    check->add_option("image", parsed_.name, h(Word::help_image_name))->required();
+    check->add_option("--registry-auth", parsed_.registry_auth, h(Word::help_registry_auth));
+    ask(check, [this](Commands& c) { return image_check(c, parsed_.name, parsed_.registry_auth); });
   }
 
   void describe_keys() {

@@ -444,6 +444,24 @@ TEST_F(WorldTest, ACrashOfTheAgentStopsNothing) {
   EXPECT_EQ(container_of(id).started_at, before.started_at);
 }
 
+TEST_F(WorldTest, AnAgentThatCrashedKnowsWhatItWasToldWhileTheServerIsAway) {
+  image("team/train:1");
+  const auto host = world.add_host("h1");
+  const auto stopped = create(R"({"imageName":"team/train:1"})"), running = create(R"({"imageName":"team/train:1"})");
+  world.run_for(20s);
+  const auto before = container_of(running);
+  EXPECT_EQ(verb(stopped, "stop"), 200);
+  world.run_for(20s);
+  EXPECT_EQ(status(stopped), "stopped");
+  const auto starts = world.engine(host).history().size();
+  world.crash_agent(host);
+  world.cut_link(host, true);
+  world.restart_agent(host);
+  world.run_for(5min);
+  EXPECT_EQ(world.engine(host).history().size(), starts) << "the last order was to stop it";
+  EXPECT_EQ(container_of(running).id, before.id);
+}
+
 TEST_F(WorldTest, AnAgentThatLostItsJournalAdoptsWhatRuns) {
   image("team/train:1");
   const auto host = world.add_host("h1");

@@ -248,8 +248,10 @@ class Gyre:
 
     def cli(self, *arguments, expect=EXIT_OK, env=None, timeout=120, **more):
         """Runs the command line. The answer has .stdout, .stderr and .json()."""
+        if "input" not in more:
+            more.setdefault("stdin", subprocess.DEVNULL)
         done = subprocess.run([str(self.binary), *map(str, arguments)], capture_output=True, text=True, timeout=timeout,
-                              env=self.environment(**(env or {})), stdin=subprocess.DEVNULL, **more)
+                              env=self.environment(**(env or {})), **more)
         assert expect is None or done.returncode == expect, \
             f"exit code {done.returncode} instead of {expect}\n{done.stdout}\n{done.stderr}"
         done.json = lambda: json.loads(done.stdout)

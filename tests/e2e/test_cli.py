@@ -41,6 +41,36 @@ def test_the_first_pod_from_create_to_delete(gyre, api):
     gyre.cli("pod", "get", pod["id"], expect=EXIT_NOT_FOUND)
 
 
+def test_a_pod_from_a_template_a_secret_and_a_network_volume(gyre, api, tmp_path):
+    value = tmp_path / "value"
+    value.write_text("hidden\n")
+    secret = gyre.cli("secret", "create", "cli_token", "--value-file", value, "-o", "json").json()
+    login = gyre.cli("registry", "create", "cli-hub", "--username", "alice", "-o", "json", input="a password\n").json()
+    volume = gyre.cli("volume", "create", "학습 자료", "--size", 10, "-o", "json").json()
+    assert gyre.cli("volume", "grow", "학습 자료", "--size", 20, "-o", "json").json()["size"] == 20
+    template = gyre.cli("template", "create", "cli", "--image", image("hello"), "--disk", 1, "--env",
+                        "TOKEN={{ RUNPOD_SECRET_cli_token }}", "--registry-auth", login["id"], "-o", "json").json()
+    for noun, thing in (("secret", secret), ("registry", login), ("volume", volume), ("template", template)):
+        assert thing["id"] in gyre.cli(noun, "list").stdout
+        assert gyre.cli(noun, "get", thing["name"], "-o", "json").json()["id"] == thing["id"]
+        assert thing["id"] in gyre.cli(noun, "list", "-o", "name").stdout.split()
+        assert noun in gyre.cli("--help").stdout
+    assert "10 GB" not in gyre.cli("volume", "list").stdout and "20 GB" in gyre.cli("volume", "list").stdout
+    eventually(lambda: gyre.cli("volume", "get", volume["id"], "-o", "json").json()["ready"], 60, what="the volume being ready")
+
+    pod = gyre.cli("pod", "create", "--template", template["id"], "--network-volume", volume["id"], "--gpu-type", "NVIDIA A40",
+                   "--wait", "-o", "json").json()
+    assert (pod["templateId"], pod["networkVolumeId"]) == (template["id"], volume["id"])
+    assert "TOKEN=hidden" in eventually(lambda: "TOKEN" in (said := gyre.cli("pod", "logs", pod["id"])).stdout and said.stdout)
+    for noun, thing in (("volume", volume), ("template", template), ("registry", login)):
+        assert "_in_use" in gyre.cli(noun, "delete", thing["id"], "--yes", expect=EXIT_CONFLICT).stderr
+    gyre.cli("pod", "delete", pod["id"], "--wait")
+    for noun, thing in (("volume", volume), ("template", template), ("registry", login), ("secret", secret)):
+        assert gyre.cli(noun, "delete", thing["name"], "--yes", "-o", "json").json() == {"id": thing["id"], "deleted": True}
+        gyre.cli(noun, "get", thing["id"], expect=EXIT_NOT_FOUND)
+    gyre.cli("volume", "create", "no size", expect=EXIT_USAGE)
+
+
 def test_the_command_after_two_dashes_is_the_containers(gyre, api):
     made = gyre.cli("pod", "create", image("hello"), "--gpu-type", "NVIDIA A40", "--wait", "-o", "json", "--",
                     "sh", "-c", "echo said --wait; exec sleep 1000").json()

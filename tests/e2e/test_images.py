@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from fixtures import started
-from gyre import image, stranger_key
+from gyre import EXIT_NOT_FOUND, image, stranger_key
 
 REGISTRY = os.environ.get("GYRE_TEST_REGISTRY", "")
 PRIVATE = os.environ.get("GYRE_TEST_PRIVATE_REGISTRY", "")
@@ -119,3 +119,10 @@ def test_a_login_is_its_workspaces_and_inner_addresses_are_nobodys(gyre, api):
         assert checked(api, f"{name}/a/b:1", 503)["code"] == "registry_unreachable"
     log = gyre.logs()["server"]
     assert "/v2/a/b" not in log, "nothing was sent"
+
+
+def test_the_command_line_checks_an_image(gyre):
+    facts = gyre.cli("image", "check", image("hello"), "-o", "json").json()
+    assert facts["digest"].startswith("sha256:") and facts["platform"] == "linux/amd64"
+    assert "linux/amd64" in gyre.cli("image", "check", image("hello")).stdout
+    assert "image_not_found" in gyre.cli("image", "check", image("nothing"), expect=EXIT_NOT_FOUND).stderr
