@@ -33,8 +33,9 @@ struct Client {
 };
 
 struct Counts {
-  unsigned long long good = 0, too_many = 0, unavailable = 0, other = 0, without_retry_after = 0, closed = 0,
-                     unsent = 0;
+  unsigned long long good = 0, too_many = 0, unavailable = 0, other = 0, without_retry_after = 0;
+  unsigned long long closed = 0, cut = 0;  // connections that ended at rest, and with a request unanswered
+  unsigned long long unsent = 0;
 };
 
 int connected(int port) {  // -1: it could not
@@ -149,7 +150,7 @@ int main(int words, char** arguments) {
       auto& client = clients[which];
       const auto got = ::recv(client.fd, buffer.data(), buffer.size(), 0);
       if (got <= 0) {
-        ++counts.closed;
+        ++(client.busy ? counts.cut : counts.closed);
         ::close(client.fd);
         std::erase(idle, which);
         if (!open(which)) return std::perror("connect again"), 1;
@@ -172,8 +173,8 @@ int main(int words, char** arguments) {
   std::sort(took.begin(), took.end());
   std::printf(
       "{\"good\": %llu, \"status_429\": %llu, \"status_503\": %llu, \"other\": %llu, \"without_retry_after\": %llu, "
-      "\"closed\": %llu, \"unsent\": %llu, \"seconds\": %.3f, \"p50_us\": %u, \"p99_us\": %u}\n",
-      counts.good, counts.too_many, counts.unavailable, counts.other, counts.without_retry_after, counts.closed,
+      "\"closed\": %llu, \"cut\": %llu, \"unsent\": %llu, \"seconds\": %.3f, \"p50_us\": %u, \"p99_us\": %u}\n",
+      counts.good, counts.too_many, counts.unavailable, counts.other, counts.without_retry_after, counts.closed, counts.cut,
       counts.unsent, real.count(), took[took.size() / 2], took[took.size() * 99 / 100]);
   return 0;
 }
