@@ -174,7 +174,7 @@ int main(int words, char** arguments) {
   std::printf(
       "{\"good\": %llu, \"status_429\": %llu, \"status_503\": %llu, \"other\": %llu, \"without_retry_after\": %llu, "
       "\"closed\": %llu, \"cut\": %llu, \"unsent\": %llu, \"seconds\": %.3f, \"p50_us\": %u, \"p99_us\": %u}\n",
-      counts.good, counts.too_many, counts.unavailable, counts.other, counts.without_retry_after, counts.closed, counts.cut,
-      counts.unsent, real.count(), took[took.size() / 2], took[took.size() * 99 / 100]);
+      counts.good, counts.too_many, counts.unavailable, counts.other, counts.without_retry_after, counts.closed,
+      counts.cut, counts.unsent, real.count(), took[took.size() / 2], took[took.size() * 99 / 100]);
   return 0;
 }
