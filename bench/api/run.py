@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 """The API of a whole server on SQLite.   run.py BIN_FOLDER PART [--seconds 3] [--rounds 5] [--pods 100000] [--minutes 60]
 
-Parts: `api` (GET of a pod and POST of a durable pod beside nginx that answers 204, in pairs A B A B: requests for each second of
+Parts: `graphql` (the largest query of RunPod's clients over the whole HTTP path, of one pod: queries for each second of the server's
+processor time), `api` (GET of a pod and POST of a durable pod beside nginx that answers 204, in pairs A B A B: requests for each second of
 the server's processor time, the median of the rounds), `restart` (from the start of the server's process to the first answer
 about a pod, with so many pods and with one, in pairs) and `overload` (twice the peak rate for so many minutes)."""
 
@@ -26,6 +27,10 @@ OVERLOAD_CONNECTIONS = 3000  # more than the requests that a server keeps in han
 TARGETS = {"GET": 0.35, "POST": 0.12}
 NO_LIMIT = ("--limits-requests-per-second", "1000000", "--limits-requests-at-once", "1000000")
 NO_LIMIT_OF_PODS = ("--limits-pods-per-workspace", "10000000")
+
+QUERY = ("query myPods { myself { pods { id containerDiskInGb costPerHr desiredStatus dockerArgs dockerId env gpuCount imageName "
+         "lastStatusChange machineId memoryInGb name podType port ports uptimeSeconds vcpuCount volumeInGb volumeMountPath "
+         "runtime { ports { ip isIpPublic privatePort publicPort type } } machine { gpuDisplayName location } } } }")
 
 NGINX = """daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/nginx.log; worker_rlimit_nofile 20000;
 events {{ worker_connections 4000; }}
@@ -197,6 +202,15 @@ class Bench:
                           f"({min(pairs):.3f} to {max(pairs):.3f}; wanted {TARGETS[method]})")
         print("\n".join(ratios))
 
+    def graphql(self):
+        server = self.server("graphql", *NO_LIMIT)
+        server.make_pod()
+        self.body.write_text(json.dumps({"query": QUERY}))
+        found = [self.measure(server.process.pid, server.port, "POST", "/graphql", server.key_file, CONNECTIONS,
+                              self.options.seconds) for _ in range(self.options.rounds)]
+        for key, words in (("per_cpu_second", "queries per cpu second (wanted 8000)"), ("per_second", "a second"), ("p99_us", "p99 us")):
+            print(f"{statistics.median(one[key] for one in found):>9.0f} {words}")
+
     def restart(self):
         made = {}
         for name, count in (("many", self.options.pods), ("one", 1)):
@@ -275,7 +289,7 @@ def multiply(path, count):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bin", type=pathlib.Path)
-    parser.add_argument("part", choices=["api", "restart", "overload"])
+    parser.add_argument("part", choices=["api", "graphql", "restart", "overload"])
     parser.add_argument("--seconds", type=float, default=3)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--pods", type=int, default=100_000)

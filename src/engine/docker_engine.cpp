@@ -37,6 +37,7 @@
 #include <set>
 #include <thread>
 
+#include "base/folder_size.hpp"
 #include "base/image_reference.hpp"
 #include "base/log.hpp"
 #include "base/secrets.hpp"
@@ -399,28 +400,6 @@ bool port_is_free(const PortBinding& port) {
   return problem != boost::system::errc::address_in_use;
 }
 
-// What the files of a folder take on disk, each counted once however often it is linked; links are not followed.
-Result<std::int64_t> bytes_under(const std::string& folder) {
-  namespace fs = std::filesystem;
-  const auto refuse = [&](const std::string& detail) {
-    return fail(Reason::engine_refused, {{"detail", folder + ": " + detail}});
-  };
-  std::error_code problem;
-  fs::recursive_directory_iterator entry(folder, fs::directory_options::none, problem);
-  if (problem) return refuse(problem.message());
-  std::int64_t bytes = 0;
-  std::set<std::pair<dev_t, ino_t>> seen;  // of those with several names only
-  for (; entry != fs::recursive_directory_iterator(); entry.increment(problem)) {
-    if (problem) return refuse(problem.message());
-    struct ::stat facts {};
-    if (::lstat(entry->path().c_str(), &facts) != 0) continue;  // deleted meanwhile
-    if (!S_ISDIR(facts.st_mode) && facts.st_nlink > 1 && !seen.insert({facts.st_dev, facts.st_ino}).second) continue;
-    bytes += static_cast<std::int64_t>(facts.st_blocks) * 512;
-  }
-  if (problem) return refuse(problem.message());
-  return bytes;
-}
-
 // Thrown inside a call, and its answer: what the engine is makes any call pointless.
 struct Refused : std::exception {
   explicit Refused(Error why) : error(std::move(why)) {}
@@ -500,7 +479,11 @@ class DockerEngine final : public Engine {
       if (!folder) return done(fail(folder.error()));
       auto bytes = std::make_shared<Result<std::int64_t>>(0);
       auto deliver = alive_.guard([bytes, done = std::move(done)] { done(*bytes); });
-      runtime_.work([bytes, path = *folder] { *bytes = bytes_under(path); }, std::move(deliver));
+      const auto count = [bytes, path = *folder] {
+        const auto counted = bytes_under(path);
+        *bytes = counted ? Result<std::int64_t>(*counted) : fail(Reason::engine_refused, {{"detail", counted.error()}});
+      };
+      runtime_.work(count, std::move(deliver));
     };
     run(folder_of_volume(std::move(name)), Done<std::string>(std::move(found)));
   }

@@ -196,7 +196,7 @@ std::vector<Route> pod_routes(PodService& pods, HostService& hosts, Events& even
             .answer = one,
             .errors = {Reason::invalid_field, Reason::missing_field, Reason::unknown_field, Reason::not_offered,
                        Reason::too_many_pods, Reason::machine_type_not_found, Reason::quota_missing,
-                       Reason::quota_used_up, Reason::template_is_serverless},
+                       Reason::quota_used_up, Reason::template_is_serverless, Reason::network_volume_full},
             .handler = create},
       Route{.method = Method::get,
             .path = "/v1/pods",
@@ -264,7 +264,7 @@ std::vector<Route> pod_routes(PodService& pods, HostService& hosts, Events& even
             .answer = one,
             .errors = {Reason::pod_not_found, Reason::pod_transition_refused, Reason::gpu_taken,
                        Reason::no_room_on_host, Reason::pod_host_unreachable, Reason::quota_missing,
-                       Reason::quota_used_up, Reason::secret_missing},
+                       Reason::quota_used_up, Reason::secret_missing, Reason::network_volume_full},
             .handler = [&pods](const Request& request) -> Result<Response> {
               const auto count = request.query.get("gpuCount");
               if (count && *count != "0") return invalid("gpuCount", Detail::only_zero_gpus);

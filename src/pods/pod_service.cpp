@@ -418,11 +418,17 @@ Result<> PodService::check_network_volume(const WorkspaceId& workspace, const Po
   if (wish.network_volume.empty()) return {};
   if (!config_.sources.network_volume)
     return fail(Reason::not_offered, {{"what", "networkVolumeId"}}, "networkVolumeId");
-  const auto data_center = config_.sources.network_volume(workspace, wish.network_volume);
-  if (!data_center) return invalid("networkVolumeId", Detail::no_network_volume, {{"value", wish.network_volume}});
-  if (*data_center != config_.data_center)
+  const auto volume = config_.sources.network_volume(workspace, wish.network_volume);
+  if (!volume) return invalid("networkVolumeId", Detail::no_network_volume, {{"value", wish.network_volume}});
+  if (volume->data_center != config_.data_center)
     return invalid("networkVolumeId", Detail::network_volume_elsewhere,
-                   {{"value", wish.network_volume}, {"there", *data_center}, {"here", config_.data_center}});
+                   {{"value", wish.network_volume}, {"there", volume->data_center}, {"here", config_.data_center}});
+  // Nothing holds a pod that runs to the size: the storage is shared, and only it could. It is said
+  // (PodView::warnings), and nobody else begins to write there.
+  if (const auto used = volume->used_bytes.value_or(0); used > volume->bytes)
+    return fail(Reason::network_volume_full,
+                {{"id", wish.network_volume}, {"used", gb_words(used)}, {"limit", gb_words(volume->bytes)}},
+                "networkVolumeId");
   return {};
 }
 
@@ -533,6 +539,8 @@ PodDetail PodService::detail(Pod pod, Waiting waits) const {
   const auto type = !out.gpus.empty()             ? out.gpus.front().type_id
                     : !out.wish.gpu_types.empty() ? out.wish.gpu_types.front()
                                                   : std::string();
+  if (config_.sources.network_volume && !out.wish.network_volume.empty())
+    out.network_volume = config_.sources.network_volume(pod.workspace, out.wish.network_volume);
   if (config_.sources.gpu_offer && !type.empty())
     out.offer = config_.sources.gpu_offer(type, out.wish.cloud_type, pod.created_at);
   if (pod.state == PodState::queued && waits == Waiting::included) {
@@ -607,6 +615,7 @@ Result<Pod> PodService::start(const Caller& caller, const PodId& id, bool zero_g
       TRY(quotas_.admit(pod.workspace, *machine));
     }
     if (next_state(pod.state, PodEvent::deploy)) TRY(check_secrets(pod));
+    TRY(check_network_volume(pod.workspace, wish));
     pod.zero_gpu = zero_gpu && wish.gpu_count > 0;
     if (!bound(pod, wish)) {
       pod.queue_order = queue().last_order() + 1;

@@ -89,6 +89,7 @@ struct PodDetail {
   std::optional<Allocation> allocation;
   std::optional<scheduler::WaitingLine::Standing> waiting;  // while queued
   std::map<std::string, std::string> proxy_urls;            // of its HTTP ports
+  std::optional<NetworkVolumeFacts> network_volume;
   std::optional<GpuOffer> offer;  // of the GPUs it has, else of the type that it asked for first, when it was made
 };
 

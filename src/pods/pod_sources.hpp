@@ -26,14 +26,20 @@ struct GpuOffer {
   std::optional<Money> per_gpu_hour;  // absent: it has no price
 };
 
+struct NetworkVolumeFacts {
+  std::string data_center;
+  std::int64_t bytes = 0;                  // what it may hold
+  std::optional<std::int64_t> used_bytes;  // absent: not counted yet
+};
+
 // Called within core tasks.
 struct PodSources {
   // The settings of a template that this workspace may make pods from; its refusal names `templateId`.
   std::function<Result<CreatePod>(const WorkspaceId&, const std::string& template_id)> template_settings;
   std::function<std::optional<RegistryUser>(const WorkspaceId&, const std::string& registry_auth_id)> registry_user;
   std::function<std::optional<std::string>(const WorkspaceId&, const std::string& name)> secret;
-  // The data centre of a network volume; absent: there is none of this id.
-  std::function<std::optional<std::string>(const WorkspaceId&, const std::string& id)> network_volume;
+  // Absent: there is none of this id.
+  std::function<std::optional<NetworkVolumeFacts>(const WorkspaceId&, const std::string& id)> network_volume;
   std::function<std::string(const AccountId&)> ssh_keys;  // one a line; "" for none
   // What a GPU of the type costs (`cloud` is SECURE, COMMUNITY or ALL) for a pod made at that time.
   std::function<GpuOffer(const std::string& gpu_type, const std::string& cloud, Time made_at)> gpu_offer;

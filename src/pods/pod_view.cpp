@@ -46,15 +46,10 @@ std::optional<ProgressView> progress(const PodDetail& detail) {
 
 constexpr int nearly_full_percent = 90;
 
-std::string gb_text(std::int64_t bytes) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.1f GB", static_cast<double>(bytes) / static_cast<double>(gb));
-  return text;
-}
-
 void warn_if_full(PodView& out, Reason reason, std::int64_t used, std::int64_t limit, Language language) {
   if (limit <= 0 || used < limit / 100 * nearly_full_percent) return;
-  const Args args{{"percent", std::to_string(used * 100 / limit)}, {"used", gb_text(used)}, {"limit", gb_text(limit)}};
+  const Args args{
+      {"percent", std::to_string(used * 100 / limit)}, {"used", gb_words(used)}, {"limit", gb_words(limit)}};
   out.warnings.push_back(words(reason, args, {}, language));
 }
 
@@ -188,6 +183,9 @@ PodView view(const PodDetail& detail, Language language, MachinePart machine) {
                  container_disk_bytes(wish), language);
     warn_if_full(out, Reason::volume_nearly_full, detail.facts->volume_used_bytes.value_or(0), wish.volume_gb * gb,
                  language);
+    if (detail.network_volume)
+      warn_if_full(out, Reason::volume_nearly_full, detail.network_volume->used_bytes.value_or(0),
+                   detail.network_volume->bytes, language);
   }
   return out;
 }

@@ -326,6 +326,12 @@ std::int64_t container_disk_bytes(const PodWish& wish) {
   return static_cast<std::int64_t>(wish.container_disk_gb) * (std::int64_t{1} << 30);
 }
 
+std::string gb_words(std::int64_t bytes) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.1f GB", static_cast<double>(bytes) / static_cast<double>(gb));
+  return text;
+}
+
 std::int64_t disk_bytes(const PodWish& wish) { return container_disk_bytes(wish) + wish.volume_gb * gb; }
 
 scheduler::Request request_for(const PodId& pod, const PodWish& wish, bool zero_gpu,

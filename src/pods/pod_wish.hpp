@@ -58,6 +58,8 @@ BOOST_DESCRIBE_STRUCT(PodWish, (),
 std::int64_t container_disk_bytes(const PodWish& wish);
 std::int64_t disk_bytes(const PodWish& wish);  // what it takes of its host's disk
 
+std::string gb_words(std::int64_t bytes);  // "1.1 GB"
+
 using Seal = std::function<std::string(const std::string& plain)>;
 
 // Checks every field of the input; the first wrong one is named. `seal` encrypts a registry password.

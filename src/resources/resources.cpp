@@ -77,10 +77,11 @@ PodSources Resources::sources() {
   out.secret = [this](const WorkspaceId& workspace, const std::string& name) {
     return secrets_.value(workspace, name);
   };
-  out.network_volume = [this](const WorkspaceId& workspace, const std::string& id) -> std::optional<std::string> {
+  out.network_volume = [this](const WorkspaceId& workspace,
+                              const std::string& id) -> std::optional<NetworkVolumeFacts> {
     const auto found = volumes_.find(workspace, NetworkVolumeId(id));
     if (!found) return std::nullopt;
-    return found->data_center;
+    return NetworkVolumeFacts{found->data_center, found->size_gb * 1'000'000'000, volumes_.used_bytes(found->id)};
   };
   out.ssh_keys = [this](const AccountId& account) { return settings_.get(account).ssh_keys; };
   out.gpu_offer = [this](const std::string& type, const std::string& cloud, Time made_at) {

@@ -16,6 +16,7 @@ constexpr int tended_at_once_max = 100;
 NetworkVolumeService::NetworkVolumeService(Core& core, NetworkVolumeConfig config)
     : core_(core), config_(std::move(config)), store_(core.db()) {
   timer_ = core_.every(config_.tended_every, "network volumes", [this] { tend(); });
+  measure_timer_ = core_.every(config_.measured_every, "sizes of network volumes", [this] { measure(); });
 }
 
 Result<> NetworkVolumeService::check_size(std::int64_t size_gb) const {
@@ -71,6 +72,37 @@ std::optional<NetworkVolume> NetworkVolumeService::find(const WorkspaceId& works
 
 std::vector<NetworkVolume> NetworkVolumeService::list(const Caller& caller) const {
   return store_.list(caller.workspace);
+}
+
+std::optional<std::int64_t> NetworkVolumeService::used_bytes(const NetworkVolumeId& id) const {
+  const auto found = used_.find(id);
+  return found == used_.end() ? std::nullopt : std::optional(found->second);
+}
+
+void NetworkVolumeService::measure() {
+  auto& runtime = core_.runtime();
+  if (measuring_ || !config_.directories.used || runtime.uptime() < measuring_rests_until_) return;
+  const auto next = store_.next_ready(measured_last_);
+  if (!next) return;
+  measured_last_ = next->id;
+  const auto path = config_.shared_paths.find(next->data_center);
+  if (path == config_.shared_paths.end()) return;
+  measuring_ = true;
+  auto counted = std::make_shared<tl::expected<std::int64_t, std::string>>(0);
+  const auto slow = [counted, used = config_.directories.used, path = path->second, name = next->id.str()] {
+    *counted = used(path, name);
+  };
+  const auto then = alive_.guard([this, counted, id = next->id, began = runtime.uptime()] {
+    measuring_ = false;
+    const auto now = core_.runtime().uptime();
+    measuring_rests_until_ = now + 20 * (now - began);
+    if (*counted) used_[id] = **counted;  // else what was counted last stands
+  });
+  try {
+    runtime.work(slow, then);
+  } catch (const WorkersBusy&) {
+    measuring_ = false;  // the timer tries again
+  }
 }
 
 Result<NetworkVolume> NetworkVolumeService::update(const Caller& caller, const NetworkVolumeId& id,
@@ -157,8 +189,10 @@ void NetworkVolumeService::take_down(const std::vector<Job>& done) {
       failed[job.shared_path] = {failed[job.shared_path].first + 1, job.problem};
     else if (job.make)
       store_.made(job.id);
-    else
+    else {
       store_.removed(job.id);
+      used_.erase(job.id);
+    }
   }
   for (const auto& [path, what] : failed)
     log::warn("directories of network volumes can be neither made nor removed",

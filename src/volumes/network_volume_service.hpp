@@ -21,6 +21,7 @@ struct NetworkVolumeConfig {
   std::function<std::optional<std::string>(const WorkspaceId&, const NetworkVolumeId&)> user_of;
   int per_workspace_max = 1000;
   Duration tended_every{60'000};
+  Duration measured_every{10'000};  // one after another; counting takes at most a twentieth of the time
 };
 
 struct NetworkVolumeChange {
@@ -37,6 +38,8 @@ class NetworkVolumeService {
   Result<NetworkVolume> get(const Caller& caller, const NetworkVolumeId& id) const;
   std::optional<NetworkVolume> find(const WorkspaceId& workspace, const NetworkVolumeId& id) const;
   std::vector<NetworkVolume> list(const Caller& caller) const;
+  // Bytes on disk when it was counted last; absent: not yet, since this server started.
+  std::optional<std::int64_t> used_bytes(const NetworkVolumeId& id) const;
   Result<NetworkVolume> update(const Caller& caller, const NetworkVolumeId& id, const NetworkVolumeChange& change,
                                const std::function<Result<>(const NetworkVolume&)>& precondition = {});
   // network_volume_in_use while something uses it. What it holds is gone for good.
@@ -55,11 +58,17 @@ class NetworkVolumeService {
   };
   void take_down(const std::vector<Job>& done);  // in the table, and looks whether there is more
 
+  void measure();  // the next one
+
   Core& core_;
   NetworkVolumeConfig config_;
   NetworkVolumeStore store_;
   bool at_work_ = false, again_ = false, looked_ = false;
-  std::unique_ptr<Timer> timer_;
+  std::map<NetworkVolumeId, std::int64_t> used_;
+  NetworkVolumeId measured_last_;
+  bool measuring_ = false;
+  Duration measuring_rests_until_{0};
+  std::unique_ptr<Timer> timer_, measure_timer_;
   Alive alive_;
 };
 

@@ -51,6 +51,12 @@ std::vector<NetworkVolumeId> NetworkVolumeStore::to_remove(const std::string& da
                                   data_center, limit);
 }
 
+std::optional<NetworkVolumeStore::Ready> NetworkVolumeStore::next_ready(const NetworkVolumeId& after) const {
+  constexpr auto of = "SELECT id, data_center FROM network_volumes WHERE ready=1 AND id>$1 ORDER BY id LIMIT 1";
+  auto found = db_.one<Ready>(of, after);
+  return found || after.empty() ? found : db_.one<Ready>(of, NetworkVolumeId());
+}
+
 void NetworkVolumeStore::look_again() { db_.exec("UPDATE network_volumes SET ready=0 WHERE ready=1"); }
 
 void NetworkVolumeStore::made(const NetworkVolumeId& id) {

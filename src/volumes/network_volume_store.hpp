@@ -24,12 +24,19 @@ class NetworkVolumeStore {
   // What is still to be done to the disks of a data centre, at most so many.
   std::vector<NetworkVolumeId> to_make(const std::string& data_center, int limit) const;
   std::vector<NetworkVolumeId> to_remove(const std::string& data_center, int limit) const;
-  void look_again();                     // at all of them
+  struct Ready {
+    NetworkVolumeId id;
+    std::string data_center;
+  };
+  std::optional<Ready> next_ready(const NetworkVolumeId& after) const;  // by id; the first one after the last
+  void look_again();                                                    // at all of them
   void made(const NetworkVolumeId& id);  // no new version: nothing of it was changed by its owner
   void removed(const NetworkVolumeId& id);
 
  private:
   db::Connection& db_;
 };
+
+BOOST_DESCRIBE_STRUCT(NetworkVolumeStore::Ready, (), (id, data_center))
 
 }  // namespace gyre

@@ -109,6 +109,11 @@ class NetworkVolumeServiceTest : public testing::Test {
       there_.erase(name);
       return std::string();
     };
+    config.directories.used = [this](const std::string&,
+                                     const std::string&) -> tl::expected<std::int64_t, std::string> {
+      if (away_) return tl::unexpected(std::string("away"));
+      return bytes_;
+    };
     service_ = std::make_unique<NetworkVolumeService>(core_, std::move(config));
     caller_.workspace = WorkspaceId("w1");
   }
@@ -129,6 +134,7 @@ class NetworkVolumeServiceTest : public testing::Test {
   Core core_{runtime_, *db_};
   bool away_ = false;
   int tried_ = 0;
+  std::int64_t bytes_ = 0;
   std::set<std::string> there_;
   Caller caller_;
   std::unique_ptr<NetworkVolumeService> service_;
@@ -178,6 +184,27 @@ TEST_F(NetworkVolumeServiceTest, StorageThatIsAwayKeepsNothingElsewhereWaitingAn
   tried_ = 0;
   runtime_.run_for(std::chrono::minutes(10));
   EXPECT_LE(tried_, 11 * 100) << "once a minute, a hundred at a time";
+}
+
+TEST_F(NetworkVolumeServiceTest, EachIsCountedInItsTurn) {
+  const auto one = made("one"), other = made("other"), far = made("far", "FAR");
+  EXPECT_FALSE(service_->used_bytes(one->id));
+  bytes_ = 7;
+  runtime_.run_for(std::chrono::minutes(3));
+  EXPECT_EQ(service_->used_bytes(one->id), 7);
+  EXPECT_EQ(service_->used_bytes(other->id), 7);
+  EXPECT_FALSE(service_->used_bytes(far->id)) << "its directory was never made";
+  bytes_ = 8;
+  away_ = true;
+  runtime_.run_for(std::chrono::minutes(3));
+  EXPECT_EQ(service_->used_bytes(one->id), 7) << "what was counted last stands";
+  away_ = false;
+  runtime_.run_for(std::chrono::minutes(3));
+  EXPECT_EQ(service_->used_bytes(one->id), 8);
+  ASSERT_TRUE(in_task([&] { return service_->remove(caller_, one->id); }));
+  runtime_.run_for(std::chrono::minutes(3));
+  EXPECT_FALSE(service_->used_bytes(one->id));
+  EXPECT_EQ(service_->used_bytes(other->id), 8);
 }
 
 TEST_F(NetworkVolumeServiceTest, OneThatIsRefusedNeverTouchesADisk) {

@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "base/check.hpp"
+#include "base/folder_size.hpp"
 
 namespace gyre {
 namespace {
@@ -30,8 +31,13 @@ std::string remove(const std::string& shared_path, const std::string& name) {
   return problem ? problem.message() : "";
 }
 
+tl::expected<std::int64_t, std::string> used(const std::string& shared_path, const std::string& name) {
+  check_name(name);
+  return bytes_under((fs::path(shared_path) / name).string());
+}
+
 }  // namespace
 
-VolumeDirectories real_volume_directories() { return {make, remove}; }
+VolumeDirectories real_volume_directories() { return {make, remove, used}; }
 
 }  // namespace gyre

@@ -194,3 +194,30 @@ def test_what_names_a_network_volume_is_told_when_it_cannot_be(sharing):
     pod = api.create("nobody/runs:1", gpuTypeIds=["NVIDIA H100 80GB HBM3"], networkVolumeId=volume)
     refused = api.call("PATCH", f"/v1/pods/{pod['id']}", json={"volumeInGb": 5})
     assert refused.status_code == 400 and refused.json()["field"] == "volumeInGb", refused.text
+
+
+def test_a_network_volume_that_is_full_is_told_and_given_to_nobody_else(sharing):
+    gyre, shared = sharing
+    api = gyre.api
+    volume = api.post("/v1/networkvolumes", {"name": "data", "size": 1, "dataCenterId": "LOCAL"})
+    pod = api.until(api.create(image("hello"), networkVolumeId=volume["id"])["id"], "running")
+    used = lambda: api.get(f"/v1/networkvolumes/{volume['id']}")["usedBytes"]  # noqa: E731
+    eventually(lambda: used() is not None, 60, what="it being counted")
+    assert used() < 1_000_000 and api.pod(pod["id"])["warnings"] == []
+
+    def fill(size):
+        with open(shared / volume["id"] / "model", "wb") as file:
+            os.posix_fallocate(file.fileno(), 0, size)
+    fill(950_000_000)
+    eventually(lambda: used() >= 950_000_000, 60, what="the file being counted")
+    assert [one["code"] for one in api.pod(pod["id"])["warnings"]] == ["volume_nearly_full"]
+    another = api.create("nobody/runs:1", gpuTypeIds=["NVIDIA H100 80GB HBM3"], networkVolumeId=volume["id"])
+    fill(1_100_000_000)
+    eventually(lambda: used() > 1_000_000_000, 60, what="the larger file being counted")
+    refused = api.call("POST", "/v1/pods", json={"imageName": "nobody/runs:1", "networkVolumeId": volume["id"]})
+    assert refused.status_code == 409 and refused.json()["code"] == "network_volume_full", refused.text
+    api.post(f"/v1/pods/{another['id']}/stop")
+    assert api.call("POST", f"/v1/pods/{another['id']}/start").json()["code"] == "network_volume_full"
+    assert api.pod(pod["id"])["status"] == "running"
+    api.call("PATCH", f"/v1/networkvolumes/{volume['id']}", json={"size": 2})
+    assert api.call("POST", f"/v1/pods/{another['id']}/start").status_code == 200
