@@ -206,6 +206,9 @@ class Bench:
         server = self.server("graphql", *NO_LIMIT)
         server.make_pod()
         self.body.write_text(json.dumps({"query": QUERY}))
+        _, answer = server.ask("POST", "/graphql", {"query": QUERY})
+        if "errors" in answer or len(answer["data"]["myself"]["pods"]) != 1:
+            raise SystemExit(f"that is no answer: {answer}")  # 200 says little here
         found = [self.measure(server.process.pid, server.port, "POST", "/graphql", server.key_file, CONNECTIONS,
                               self.options.seconds) for _ in range(self.options.rounds)]
         for key, words in (("per_cpu_second", "queries per cpu second (wanted 8000)"), ("per_second", "a second"), ("p99_us", "p99 us")):
