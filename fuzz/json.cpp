@@ -1,4 +1,5 @@
 #include "json/codec.hpp"
+#include "json/money.hpp"
 
 #include <algorithm>
 #include <cmath>

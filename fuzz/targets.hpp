@@ -14,7 +14,9 @@ void registry(std::string_view bytes);        // images/registry_answers: what a
 void pod_fields(std::string_view bytes);      // pods/parse: ports, variables, commands
 void tokens(std::string_view bytes);          // page cursors, join tokens, credentials of a request
 void agent_messages(std::string_view bytes);  // link/convert: what an agent or a server sends
+void logs(std::string_view bytes);            // rest_v2/log_events: lines with times, and places in them
 void graphql(std::string_view bytes);         // graphql: a schema, an HTTP body, a document
+void rest(std::string_view bytes);            // a request to any route, answered by the whole server
 
 struct Target {
   std::string_view name;
@@ -23,6 +25,7 @@ struct Target {
 inline constexpr Target all_targets[] = {{"request", request}, {"json", json},
                                          {"image", image},     {"pod_fields", pod_fields},
                                          {"tokens", tokens},   {"agent_messages", agent_messages},
-                                         {"graphql", graphql}, {"registry", registry}};
+                                         {"graphql", graphql}, {"registry", registry},
+                                         {"logs", logs},       {"rest", rest}};
 
 }  // namespace gyre::fuzz

@@ -27,6 +27,7 @@ constexpr Duration give_up_after{15 * 60 * 1000};  // of what may get better by 
 constexpr int attempts_max = 5;                    // ... and of what probably will not
 constexpr Duration health_check_hurry{1000};       // while something is not healthy yet
 constexpr Duration gpu_list_every{60000};
+constexpr Duration hello_every{120000};  // said again, for it may have been lost, or not been written down
 constexpr Duration network_poll{100};
 constexpr Duration forget_after{24 * 3600 * 1000};
 constexpr std::size_t early_orders_max = 10000;
@@ -266,6 +267,7 @@ class Agent::Impl {
   link::HostFacts facts_;
   bool facts_known_ = false, reading_host_ = false;
   Duration gpus_listed_at_{0};
+  Duration hello_said_at_{0};
   std::set<std::string> gpus_, simulated_gpus_;
   std::map<std::string, std::vector<std::string>> gpu_devices_;  // of those that are given by their device files
   std::vector<link::GpuReadingFacts> readings_;
@@ -357,6 +359,7 @@ void Agent::Impl::start(link::ServerLink& server, std::function<void()> retired)
   ask_engine_info();
   report_timer_.repeat(config_.report_every, [this] {
     report(false);
+    if (runtime_.uptime() - hello_said_at_ >= hello_every) say_hello();
     read_host(runtime_.uptime() - gpus_listed_at_ >= gpu_list_every);
   });
   resync_timer_.repeat(config_.resync_every, [this] { look_at_all(); });
@@ -1484,6 +1487,7 @@ void Agent::Impl::read_host(bool list_gpus) {
 // ---- what is told ----
 
 void Agent::Impl::say_hello() {
+  hello_said_at_ = runtime_.uptime();
   if (facts_known_) send(link::Hello{facts_});
 }
 

@@ -98,13 +98,15 @@ json::Fields fields(const GpuAvailabilityView*) {
 }
 
 struct DataCenterView {
-  std::string id, name;
+  std::string id, name, location, countryCode;
   std::vector<GpuAvailabilityView> gpuAvailability;
 };
-BOOST_DESCRIBE_STRUCT(DataCenterView, (), (id, name, gpuAvailability))
+BOOST_DESCRIBE_STRUCT(DataCenterView, (), (id, name, location, countryCode, gpuAvailability))
 json::Fields fields(const DataCenterView*) {
   return {{"id", "RUNPOD_DC_ID in its pods", R"("LOCAL")"},
           {"name", "name for people", R"("LOCAL")"},
+          {"location", "for people; empty: nobody has said", R"("Seoul")"},
+          {"countryCode", "ISO 3166-1 alpha-2; empty: nobody has said", R"("KR")"},
           {"gpuAvailability", "the GPU types that its hosts have", "[]"}};
 }
 
@@ -138,6 +140,15 @@ CatalogGpuView view(const CatalogGpu& gpu) {
   out.maxGpuCount = gpu.stock.max_on_host;
   out.maxAvailableGpuCount = gpu.stock.max_free_on_host;
   out.stockStatus = stock_status(gpu.stock.free);
+  return out;
+}
+
+DataCenterView view(const CatalogService& catalog, const DataCenter& center) {
+  DataCenterView out{center.id, center.name, center.location, center.country, {}};
+  for (const auto& gpu :
+       catalog.gpus({.data_centers = {center.id}, .countries = {}, .cuda_allowed = {}, .cuda_min = {}}))
+    if (gpu.stock.total > 0)
+      out.gpuAvailability.push_back({gpu.type.id, gpu.type.display_name, gpu.stock.free, stock_status(gpu.stock.free)});
   return out;
 }
 
@@ -233,17 +244,25 @@ std::vector<Route> catalog_routes(CatalogService& catalog, json::UnknownKeys unk
             .path = "/v1/catalog/datacenters",
             .access = Access::reader,
             .summary = "List data centres",
-            .description = "One: an installation is one data centre in this version.",
+            .description = "LOCAL first; others are those that the operator added. With what is free there now.",
             .tag = tag,
             .answer = json::schema_list<DataCenterView>(),
             .handler = [&catalog](const Request&) -> Result<Response> {
-              DataCenterView here;
-              here.id = here.name = catalog.data_center();
-              for (const auto& gpu : catalog.gpus())
-                if (gpu.stock.total > 0)
-                  here.gpuAvailability.push_back(
-                      {gpu.type.id, gpu.type.display_name, gpu.stock.free, stock_status(gpu.stock.free)});
-              return http::json_response(200, json::encode(std::vector<DataCenterView>{here}));
+              std::vector<DataCenterView> views;
+              for (const auto& center : catalog.data_centers()) views.push_back(view(catalog, center));
+              return http::json_response(200, json::encode(views));
+            }},
+      Route{.method = Method::get,
+            .path = "/v1/catalog/datacenters/{id}",
+            .access = Access::reader,
+            .summary = "Get a data centre",
+            .description = "With what is free there now.",
+            .tag = tag,
+            .answer = json::schema<DataCenterView>(),
+            .errors = {Reason::data_center_not_found},
+            .handler = [&catalog](const Request& request) -> Result<Response> {
+              return http::json_response(200,
+                                         json::encode(view(catalog, TRY(catalog.data_center(request.param("id"))))));
             }},
       Route{.method = Method::get,
             .path = "/v1/catalog/cputypes",

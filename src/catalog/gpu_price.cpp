@@ -33,13 +33,23 @@ constexpr std::pair<std::string_view, std::string_view> pools[] = {
     {"NVIDIA B200", "BLACKWELL_180"},
 };
 
+std::optional<Money> of_cloud(const std::optional<Money>& secure, const std::optional<Money>& community,
+                              std::string_view cloud) {
+  if (!secure || !community) return secure ? secure : community;
+  if (cloud == "SECURE") return secure;
+  if (cloud == "COMMUNITY") return community;
+  return std::min(*secure, *community);
+}
+
 }  // namespace
 
 std::optional<Money> on_demand(const GpuPrice& price, std::string_view cloud) {
-  if (!price.secure || !price.community) return price.secure ? price.secure : price.community;
-  if (cloud == "SECURE") return price.secure;
-  if (cloud == "COMMUNITY") return price.community;
-  return std::min(*price.secure, *price.community);
+  return of_cloud(price.secure, price.community, cloud);
+}
+
+std::optional<Money> lowest_bid(const GpuPrice& price, std::string_view cloud) {
+  const auto set = of_cloud(price.secure_spot, price.community_spot, cloud);
+  return set ? set : on_demand(price, cloud);
 }
 
 std::optional<std::string> known_pool(std::string_view gpu_type) {

@@ -22,6 +22,10 @@ BOOST_DESCRIBE_STRUCT(GpuPrice, (), (gpu_type, from_at, secure, community, secur
 // On demand for SECURE, COMMUNITY or ALL (the lower of the two). Where one is not set, the other.
 std::optional<Money> on_demand(const GpuPrice& price, std::string_view cloud);
 
+// The lowest bid of a spot pod, chosen alike. Without one a spot pod costs what a pod on demand does: nobody gets a GPU
+// for nothing because a price was not set.
+std::optional<Money> lowest_bid(const GpuPrice& price, std::string_view cloud);
+
 struct GpuType {
   std::string id, display_name;
   std::int64_t memory_gb = 0;

@@ -64,6 +64,12 @@ Result<json::object> body_of_file(const std::string& file) {
   return std::move(value.as_object());
 }
 
+Result<Money> dollars(const std::string& flag, const std::string& text) {
+  const auto amount = Money::parse(text);
+  if (!amount) return wrong(flag, "\"" + text + "\" is no amount of dollars, as 0.25");
+  return *amount;
+}
+
 json::array texts(const std::vector<std::string>& values) {
   json::array out;
   for (const auto& value : values) out.emplace_back(value);

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/money.hpp"
 #include "base/result.hpp"
 
 namespace gyre::cli {
@@ -13,6 +14,7 @@ namespace gyre::cli {
 Result<std::string> read_all(const std::string& file);              // "-" is standard input
 Result<boost::json::object> body_of_file(const std::string& file);  // "" is an empty body
 boost::json::array texts(const std::vector<std::string>& values);
+Result<Money> dollars(const std::string& flag, const std::string& text);  // "0.25"
 
 // What was there, then the file's, then the flags'; the later wins. `given`: NAME=VALUE, or NAME to take it from
 // `environment`.

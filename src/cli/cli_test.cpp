@@ -143,6 +143,31 @@ TEST_F(ContextTest, FlagsBecomeTheBodyOfTheRequest) {
   EXPECT_EQ(json::value(*body), expected);
 }
 
+TEST(PodCreate, ItMayEndByItself) {
+  PodCreateFlags flags;
+  flags.image = "x";
+  flags.stop_after = "12h";
+  flags.terminate_after = "2026-12-01T00:00:00Z";
+  EXPECT_EQ(json::value(create_body(flags, {}).value()),
+            json::parse(R"({"imageName":"x","stopAfter":"12h","terminateAfter":"2026-12-01T00:00:00Z"})"));
+}
+
+TEST(PodCreate, ABidMakesASpotPod) {
+  PodCreateFlags flags;
+  flags.image = "x";
+  flags.spot = true;
+  EXPECT_EQ(json::value(create_body(flags, {}).value()), json::parse(R"({"imageName":"x","interruptible":true})"));
+  flags.spot = false;
+  flags.bid = "0.25";
+  EXPECT_EQ(json::value(create_body(flags, {}).value()),
+            json::parse(R"({"imageName":"x","interruptible":true,"bidPerGpu":0.25})"));
+  flags.bid = "much";
+  EXPECT_NE(create_body(flags, {}).error().message().find("--bid"), std::string::npos);
+  flags.bid = "1";
+  flags.cpu = true;
+  EXPECT_FALSE(create_body(flags, {}));
+}
+
 TEST(PodCreate, WhatCannotBeMeantIsRefusedBeforeItIsSent) {
   EXPECT_FALSE(create_body({}, {}));
   PodCreateFlags both;
@@ -300,6 +325,18 @@ TEST_F(CommandTest, APodIsFoundByItsNameOnlyWhenOneHasIt) {
   api.on("GET /v1/pods?name=two", 200, R"([{"id":"p1","name":"two"},{"id":"p2","name":"two"}])");
   EXPECT_EQ(pod_verb(commands, PodVerb::stop, "two", {}, {}), exit_usage);
   EXPECT_NE(err().find("p1, p2"), std::string::npos) << err();
+}
+
+TEST_F(CommandTest, ASpotPodIsStartedWithANewBidAndShownWithIt) {
+  const std::string shown = R"({"id":"p1","name":"n","status":"queued","gpuCount":2,"gpu":{"id":"NVIDIA A40"},)"
+                            R"("interruptible":true,"bidPerGpu":2.5E-1})";
+  api.on("GET /v1/pods/p1", 200, shown);
+  api.on("POST /v1/pods/p1/start?bidPerGpu=0.25", 200, shown);
+  EXPECT_EQ(pod_verb(commands, PodVerb::start, "p1", {.gpus = {}, .bid = "0.25"}, {}), exit_ok);
+  EXPECT_EQ(pod_verb(commands, PodVerb::start, "p1", {.gpus = {}, .bid = "cheap"}, {}), exit_usage);
+  EXPECT_EQ(pod_get(commands, "p1", {}), exit_ok);
+  EXPECT_NE(out().find("2 × NVIDIA A40 (spot)"), std::string::npos) << out();
+  EXPECT_NE(out().find("$0.25 an hour for each GPU"), std::string::npos) << out();
 }
 
 TEST_F(CommandTest, JsonModePrintsTheObjectAndErrorsAsOneObject) {

@@ -29,6 +29,9 @@ struct PodCreateFlags {
   std::optional<double> shm_gb;
   std::string mount, restart, min_cuda, network_volume, template_id, registry_auth;  // the last three: ids
   bool dry_run = false;
+  bool spot = false;
+  std::string bid;                          // dollars an hour for each GPU; says spot by itself
+  std::string stop_after, terminate_after;  // spans or times
 };
 
 // The request body; refuses what could not be meant, naming the flag.
@@ -88,16 +91,41 @@ Outcome<boost::json::value> find_pod(Commands& c, const std::string& pod);
 int pod_logs(Commands& c, const std::string& pod, const PodLogFlags& flags);
 int pod_update(Commands& c, const std::string& pod, const PodUpdateFlags& flags, const WaitFlags& wait);
 enum class PodVerb { start, stop, restart, reset };
-int pod_verb(Commands& c, PodVerb verb, const std::string& pod, std::optional<int> gpus, const WaitFlags& wait);
+struct PodStartFlags {
+  std::optional<int> gpus;
+  std::string bid;
+};
+int pod_verb(Commands& c, PodVerb verb, const std::string& pod, const PodStartFlags& start, const WaitFlags& wait);
 int pod_delete(Commands& c, const std::vector<std::string>& pods, bool yes, const WaitFlags& wait);
 
 int host_list(Commands& c, const ListFlags& flags);
 int host_get(Commands& c, const std::string& host);
-int host_token(Commands& c, const std::string& name);
+int host_token(Commands& c, const std::string& name, const std::string& data_center);
+int host_place(Commands& c, const std::string& host, const std::string& data_center);
 int host_drain(Commands& c, const std::string& host, bool drain);
 int host_retire(Commands& c, const std::string& host, bool force, bool yes);
 
+// gyre gpu: the types that hosts have, all that the catalogue knows, and their prices, which the operator sets.
+struct GpuTypeFlags {
+  std::string id, name, pool;  // id: exactly the driver's name
+  std::int64_t memory_gb = 0;
+};
+struct PriceFlags {
+  std::string secure, community, secure_spot, community_spot;  // dollars an hour for one GPU; "" none
+  std::string from;                                            // RFC 3339; "" now
+};
+Result<boost::json::object> price_body(const PriceFlags& flags);  // refuses what is no amount, naming the flag
+struct DataCenterFlags {
+  std::string id, name, location, country;
+};
+int data_center_list(Commands& c, const ListFlags& flags);
+int data_center_add(Commands& c, const DataCenterFlags& flags);
 int gpu_list(Commands& c, const ListFlags& flags);
+int gpu_types(Commands& c, const ListFlags& flags);
+int gpu_get(Commands& c, const std::string& type);
+int gpu_add(Commands& c, const GpuTypeFlags& flags);
+int gpu_prices(Commands& c, const std::string& type, const ListFlags& flags);
+int gpu_price(Commands& c, const std::string& type, const PriceFlags& flags);
 
 int key_create(Commands& c, const std::string& name, bool read_only);
 int key_list(Commands& c, const ListFlags& flags);

@@ -53,8 +53,9 @@ int host_get(Commands& c, const std::string& host) {
   return show_one(c.terminal, c.now(), host_kind(), *found);
 }
 
-int host_token(Commands& c, const std::string& name) {
+int host_token(Commands& c, const std::string& name, const std::string& data_center) {
   json::object body;
+  if (!data_center.empty()) body["dataCenterId"] = data_center;
   if (!name.empty()) body["name"] = name;
   const auto made = ask(c, "POST", "/v1/hosts/tokens", json::serialize(body));
   if (!made) return c.terminal.report(made.error());
@@ -66,6 +67,15 @@ int host_token(Commands& c, const std::string& name) {
                   printable(text_of(*made, "expiresAt")) + "):");
   c.terminal.print(printable(text_of(*made, "command")) + "\n");
   return exit_ok;
+}
+
+int host_place(Commands& c, const std::string& host, const std::string& data_center) {
+  const auto found = find_host(c, host);
+  if (!found) return c.terminal.report(found.error());
+  const auto after = ask(c, "PATCH", host_target(text_of(*found, "id"), ""),
+                         json::serialize(json::object{{"dataCenterId", data_center}}));
+  if (!after) return c.terminal.report(after.error());
+  return show(c, *after);
 }
 
 int host_drain(Commands& c, const std::string& host, bool drain) {

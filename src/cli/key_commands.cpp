@@ -1,4 +1,4 @@
-// gyre key: API keys; gyre gpu: what there is to run on.
+// gyre key: API keys.
 #include <boost/json.hpp>
 
 #include "cli/ask.hpp"
@@ -25,12 +25,6 @@ Outcome<json::value> find_key(Commands& c, const std::string& key) {
 Args args_of(const json::value& key) { return {{"name", printable(text_of(key, "name"))}, {"id", text_of(key, "id")}}; }
 
 }  // namespace
-
-int gpu_list(Commands& c, const ListFlags& flags) {
-  const auto types = ask(c, "GET", "/v1/gpus");
-  if (!types) return c.terminal.report(types.error());
-  return show_list(c.terminal, c.now(), gpu_kind(), types->is_array() ? types->get_array() : json::array(), flags);
-}
 
 int key_list(Commands& c, const ListFlags& flags) {
   const auto keys = all_keys(c);

@@ -105,6 +105,13 @@ const Kind& pod_kind() {
             .shown = [](const Row& row) { return Cell{gpus_of(row.value, row.language)}; },
             .plain = [](const json::value& pod) { return gpus_of(pod, Language::en); },
             .least_width = 5},
+           {.key = "bid",
+            .title = Word::label_bid,
+            .shown = [](const Row& row) { return Cell{dollars_of(row.value, "bidPerGpu")}; },
+            .plain = [](const json::value& pod) { return dollars_of(pod, "bidPerGpu"); },
+            .wide = true,
+            .to_the_right = true,
+            .least_width = 4},
            {.key = "host",
             .title = Word::col_host,
             .shown = field("hostName", "-"),
@@ -367,6 +374,26 @@ Column in_gb(std::string key, Word title, std::string name) {
 Column yes(std::string key, Word title, std::string name) {
   return {.key = std::move(key), .title = title, .shown = yes_or_no(name), .plain = plain(name), .least_width = 3};
 }
+Column in_dollars(std::string key, Word title, std::string name) {
+  return {.key = std::move(key),
+          .title = title,
+          .shown =
+              [name](const Row& row) {
+                auto amount = dollars_of(row.value, name);
+                return Cell{amount.empty() ? "-" : std::move(amount)};
+              },
+          .plain = [name](const json::value& value) { return dollars_of(value, name); },
+          .to_the_right = true,
+          .least_width = 4};
+}
+Column number(std::string key, Word title, std::string name) {
+  return {.key = std::move(key),
+          .title = title,
+          .shown = field(name),
+          .plain = plain(name),
+          .to_the_right = true,
+          .least_width = 3};
+}
 Column made_ago() {
   return {.key = "age",
           .title = Word::col_age,
@@ -379,6 +406,38 @@ const Column id_column{.key = "id", .title = Word::col_id, .shown = field("id"),
 const Column name_column{.key = "name", .title = Word::col_name, .shown = field("name"), .least_width = 8};
 
 }  // namespace
+
+const Kind& data_center_kind() {
+  static const Kind kind{.columns = {named("id", Word::col_id, "id", 8), named("name", Word::col_name, "name"),
+                                     named("location", Word::col_location, "location"),
+                                     named("country", Word::col_country, "countryCode")},
+                         .none = Word::no_data_centers};
+  return kind;
+}
+
+const Kind& gpu_type_kind() {
+  static const Kind kind{
+      .columns = {named("id", Word::col_id, "id", 8), named("name", Word::col_name, "displayName"),
+                  in_gb("memory", Word::col_memory, "memoryInGb"), named("pool", Word::col_gpu_pool, "pool"),
+                  in_dollars("secure", Word::col_secure, "securePrice"),
+                  in_dollars("community", Word::col_community, "communityPrice"),
+                  in_dollars("secureSpot", Word::col_secure_spot, "secureSpotPrice"),
+                  in_dollars("communitySpot", Word::col_community_spot, "communitySpotPrice"),
+                  number("free", Word::col_free, "availableCount"), number("total", Word::col_total, "totalCount")},
+      .none = Word::no_gpu_types};
+  return kind;
+}
+
+const Kind& gpu_price_kind() {
+  static const Kind kind{
+      .columns = {named("from", Word::col_from, "from", 20), in_dollars("secure", Word::col_secure, "securePrice"),
+                  in_dollars("community", Word::col_community, "communityPrice"),
+                  in_dollars("secureSpot", Word::col_secure_spot, "secureSpotPrice"),
+                  in_dollars("communitySpot", Word::col_community_spot, "communitySpotPrice")},
+      .none = Word::no_gpu_prices,
+      .name = "from"};
+  return kind;
+}
 
 const Kind& template_kind() {
   static const Kind kind{

@@ -69,7 +69,10 @@ std::string csv_line(const std::vector<std::string>& cells);  // RFC 4180, and n
 
 const Kind& pod_kind();
 const Kind& host_kind();
-const Kind& gpu_kind();
+const Kind& gpu_kind();  // what hosts have
+const Kind& data_center_kind();
+const Kind& gpu_type_kind();  // what the catalogue knows
+const Kind& gpu_price_kind();
 const Kind& key_kind();
 const Kind& sync_kind();
 const Kind& template_kind();

@@ -3,6 +3,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "base/money.hpp"
 #include "cli/ask.hpp"
 #include "cli/bodies.hpp"
 #include "cli/commands.hpp"
@@ -91,13 +92,19 @@ Result<json::object> create_body(const PodCreateFlags& flags, const std::map<std
   for (const auto& [value, field] : {std::pair{&flags.image, "imageName"},
                                      {&flags.template_id, "templateId"},
                                      {&flags.network_volume, "networkVolumeId"},
-                                     {&flags.registry_auth, "containerRegistryAuthId"}})
+                                     {&flags.registry_auth, "containerRegistryAuthId"},
+                                     {&flags.stop_after, "stopAfter"},
+                                     {&flags.terminate_after, "terminateAfter"}})
     if (!value->empty()) body[field] = *value;
   if (!body.contains("imageName") && !body.contains("templateId")) return wrong("IMAGE", "name the image to run");
   if (!flags.name.empty()) body["name"] = flags.name;
   if (flags.cpu && (!flags.gpu_types.empty() || flags.gpus))
     return wrong("--cpu", "a CPU pod has no --gpus and no --gpu-type");
   if (flags.cpu) body["computeType"] = "CPU";
+  if (flags.cpu && (flags.spot || !flags.bid.empty()))
+    return wrong("--cpu", "only a pod with GPUs can be a --spot pod");
+  if (flags.spot || !flags.bid.empty()) body["interruptible"] = true;
+  if (!flags.bid.empty()) body["bidPerGpu"] = TRY(dollars("--bid", flags.bid)).as_double();
   if (!flags.gpu_types.empty()) body["gpuTypeIds"] = texts(flags.gpu_types);
   if (flags.gpus) body["gpuCount"] = *flags.gpus;
   if (flags.vcpus) body["vcpuCount"] = *flags.vcpus;
@@ -235,12 +242,18 @@ int pod_logs(Commands& c, const std::string& pod, const PodLogFlags& flags) {
   return print_stream(c, pod_target(text_of(*found, "id"), "/logs" + query));
 }
 
-int pod_verb(Commands& c, PodVerb verb, const std::string& pod, std::optional<int> gpus, const WaitFlags& wait) {
+int pod_verb(Commands& c, PodVerb verb, const std::string& pod, const PodStartFlags& start, const WaitFlags& wait) {
+  std::string query;
+  if (start.gpus) query += "?gpuCount=" + std::to_string(*start.gpus);
+  if (!start.bid.empty()) {
+    const auto bid = dollars("--bid", start.bid);
+    if (!bid) return c.terminal.report(Failure::from(bid.error(), c.terminal.language));
+    query += (query.empty() ? "?" : "&") + ("bidPerGpu=" + bid->text());
+  }
   const auto found = find_pod(c, pod);
   if (!found) return c.terminal.report(found.error());
   constexpr std::string_view names[] = {"/start", "/stop", "/restart", "/reset"};
-  std::string rest(names[static_cast<std::size_t>(verb)]);
-  if (gpus) rest += "?gpuCount=" + std::to_string(*gpus);
+  const auto rest = std::string(names[static_cast<std::size_t>(verb)]) + query;
   Call call;
   call.method = "POST";
   call.target = pod_target(text_of(*found, "id"), rest);

@@ -11,6 +11,7 @@
 #include "cli/agent_command.hpp"
 #include "cli/backup_command.hpp"
 #include "cli/commands.hpp"
+#include "cli/compat_command.hpp"
 #include "cli/completion.hpp"
 #include "cli/context.hpp"
 #include "cli/doctor_command.hpp"
@@ -70,17 +71,22 @@ struct Parsed {
   ContextAddFlags context;
   PodExecFlags exec;
   SyncFlags sync;
+  GpuTypeFlags gpu_type;
+  PriceFlags price;
   TemplateFlags template_flags;
+  DataCenterFlags center;
+  std::string host_data_center;
   std::string value_file, description, username, data_center = "LOCAL", registry_auth;
   std::int64_t size_gb = 0;
   std::string copy_from, copy_to;
   bool wait = false, yes = false, force = false, read_only = false, all = false;
   std::string timeout, pod, host, name, since, shell, key, locked;
   std::vector<std::string> pods, keys;
-  std::optional<int> gpus;
+  PodStartFlags start;
   UpFlags up;
   DownFlags down;
   DoctorFlags doctor;
+  CompatFlags compat;
   AgentJoinFlags join;
   AgentRunFlags agent;
   ServerFlags server_flags;
@@ -230,6 +236,7 @@ class Program {
     describe_resources();
     describe_keys();
     describe_contexts();
+    describe_compat();
     describe_processes();
     auto* version = app_.add_subcommand("version", h(Word::help_version));
     when(version, [this] {
@@ -378,9 +385,12 @@ class Program {
 
   void describe_verb(CLI::App* command, PodVerb verb) {
     add_pod(command);
-    if (verb == PodVerb::start) command->add_option("--gpus", parsed_.gpus, h(Word::help_start_gpus));
+    if (verb == PodVerb::start) {
+      command->add_option("--gpus", parsed_.start.gpus, h(Word::help_start_gpus));
+      command->add_option("--bid", parsed_.start.bid, h(Word::help_start_bid));
+    }
     add_wait(command);
-    ask(command, [this, verb](Commands& c) { return pod_verb(c, verb, parsed_.pod, parsed_.gpus, waiting()); });
+    ask(command, [this, verb](Commands& c) { return pod_verb(c, verb, parsed_.pod, parsed_.start, waiting()); });
   }
 
   void describe_exec(CLI::App* exec) {
@@ -416,6 +426,10 @@ class Program {
     create->add_option("--name", flags.name, h(Word::help_name));
     create->add_option("--gpu-type", flags.gpu_types, h(Word::help_gpu_type))->allow_extra_args(false);
     create->add_option("--gpus,--gpu-count", flags.gpus, h(Word::help_gpus));
+    create->add_flag("--spot", flags.spot, h(Word::help_spot));
+    create->add_option("--bid", flags.bid, h(Word::help_bid));
+    create->add_option("--stop-after", flags.stop_after, h(Word::help_stop_after));
+    create->add_option("--terminate-after", flags.terminate_after, h(Word::help_terminate_after));
     create->add_flag("--cpu", flags.cpu, h(Word::help_cpu));
     create->add_option("--vcpu", flags.vcpus, h(Word::help_vcpu));
     create->add_option("-e,--env", flags.env, h(Word::help_env))->allow_extra_args(false);
@@ -477,7 +491,12 @@ class Program {
     ask(get, [this](Commands& c) { return host_get(c, parsed_.host); });
     auto* token = host->add_subcommand("token", h(Word::help_host_token));
     token->add_option("--name", parsed_.name, h(Word::help_host_name));
-    ask(token, [this](Commands& c) { return host_token(c, parsed_.name); });
+    token->add_option("--data-center", parsed_.host_data_center, h(Word::help_host_data_center));
+    ask(token, [this](Commands& c) { return host_token(c, parsed_.name, parsed_.host_data_center); });
+    auto* place = host->add_subcommand("place", h(Word::help_host_place));
+    place->add_option("host", parsed_.host, h(Word::help_pod_id))->required();
+    place->add_option("--data-center", parsed_.host_data_center, h(Word::help_volume_data_center))->required();
+    ask(place, [this](Commands& c) { return host_place(c, parsed_.host, parsed_.host_data_center); });
     for (const bool drain : {true, false}) {
       auto* command =
           host->add_subcommand(drain ? "drain" : "undrain", h(drain ? Word::help_host_drain : Word::help_host_undrain));
@@ -490,11 +509,48 @@ class Program {
     add_yes(retire);
     ask(retire, [this](Commands& c) { return host_retire(c, parsed_.host, parsed_.force, parsed_.yes); });
 
+    auto* center = app_.add_subcommand("data-center", h(Word::help_data_center));
+    center->require_subcommand(1);
+    auto* centers = center->add_subcommand("list", h(Word::help_data_center_list));
+    add_show(centers, parsed_.show);
+    ask(centers, [this](Commands& c) { return data_center_list(c, parsed_.show); });
+    auto* add_center = center->add_subcommand("add", h(Word::help_data_center_add));
+    add_center->add_option("id", parsed_.center.id, h(Word::help_data_center_id))->required();
+    add_center->add_option("--name", parsed_.center.name, h(Word::help_data_center_name));
+    add_center->add_option("--location", parsed_.center.location, h(Word::help_data_center_location));
+    add_center->add_option("--country", parsed_.center.country, h(Word::help_data_center_country));
+    ask(add_center, [this](Commands& c) { return data_center_add(c, parsed_.center); });
+
     auto* gpu = app_.add_subcommand("gpu", h(Word::help_gpu));
     gpu->require_subcommand(1);
     auto* gpus = gpu->add_subcommand("list", h(Word::help_gpu_list));
     add_show(gpus, parsed_.show);
     ask(gpus, [this](Commands& c) { return gpu_list(c, parsed_.show); });
+    auto* types = gpu->add_subcommand("types", h(Word::help_gpu_types));
+    add_show(types, parsed_.show);
+    ask(types, [this](Commands& c) { return gpu_types(c, parsed_.show); });
+    auto* add = gpu->add_subcommand("add", h(Word::help_gpu_add));
+    add->add_option("type", parsed_.gpu_type.id, h(Word::help_gpu_type_id))->required();
+    add->add_option("--name", parsed_.gpu_type.name, h(Word::help_gpu_type_name));
+    add->add_option("--memory", parsed_.gpu_type.memory_gb, h(Word::help_gpu_type_memory))->required();
+    add->add_option("--pool", parsed_.gpu_type.pool, h(Word::help_gpu_type_pool));
+    ask(add, [this](Commands& c) { return gpu_add(c, parsed_.gpu_type); });
+    const auto of_type = [this, gpu](const char* name, Word help) {
+      auto* command = gpu->add_subcommand(name, h(help));
+      command->add_option("type", parsed_.name, h(Word::help_gpu_type_id))->required();
+      return command;
+    };
+    ask(of_type("get", Word::help_gpu_get), [this](Commands& c) { return gpu_get(c, parsed_.name); });
+    auto* prices = of_type("prices", Word::help_gpu_prices);
+    add_show(prices, parsed_.show);
+    ask(prices, [this](Commands& c) { return gpu_prices(c, parsed_.name, parsed_.show); });
+    auto* price = of_type("price", Word::help_gpu_price);
+    price->add_option("--secure", parsed_.price.secure, h(Word::help_price_secure));
+    price->add_option("--community", parsed_.price.community, h(Word::help_price_community));
+    price->add_option("--secure-spot", parsed_.price.secure_spot, h(Word::help_price_secure_spot));
+    price->add_option("--community-spot", parsed_.price.community_spot, h(Word::help_price_community_spot));
+    price->add_option("--from", parsed_.price.from, h(Word::help_price_from));
+    ask(price, [this](Commands& c) { return gpu_price(c, parsed_.name, parsed_.price); });
   }
 
   void describe_syncs() {
@@ -653,6 +709,34 @@ class Program {
     here(remove, [this](const ContextCommands& c) { return context_remove(c, parsed_.context.name, parsed_.yes); });
     auto* show = context->add_subcommand("show", h(Word::help_context_show));
     here(show, [this](const ContextCommands& c) { return context_show(c, parsed_.server); });
+  }
+
+  void describe_compat() {
+    auto& flags = parsed_.compat;
+    auto* compat = app_.add_subcommand("compat", h(Word::help_compat));
+    auto* check = compat->add_subcommand("check", h(Word::help_compat_check));
+    const auto add = [&](CLI::App* command) {
+      command->add_option("--address", flags.address, h(Word::help_compat_address))->check(CLI::ValidIPV4);
+      command->add_option("--authority", flags.authority, h(Word::help_compat_authority));
+      return command->add_option("client", flags.clients, h(Word::help_compat_client));
+    };
+    add(compat);
+    add(check)->required();
+    const auto with_server = [this](std::function<int(const Context&)> action) {
+      const auto choice = chosen();
+      if (!choice) return terminal_.report(Failure::from(choice.error(), terminal_.language));
+      return action(choice->context);
+    };
+    when(check, [this, with_server] {
+      return with_server(
+          [this](const Context& context) { return compat_check(terminal_, parsed_.compat, context, environment_); });
+    });
+    compat->callback([this, check, with_server] {  // runs after the check's own
+      if (check->parsed()) return;
+      action_ = [this, with_server] {
+        return with_server([this](const Context& context) { return compat_show(terminal_, parsed_.compat, context); });
+      };
+    });
   }
 
   void describe_processes() {

@@ -1,6 +1,7 @@
 #include "cli/views.hpp"
 
 #include <boost/json.hpp>
+#include <charconv>
 #include <cstdio>
 
 namespace gyre::cli {
@@ -109,8 +110,18 @@ std::string gpus_of(const json::value& pod, Language language) {
   auto type = text_of(part_of(pod, "gpu"), "id");
   if (type.empty()) type = text_of(part_of(pod, "gpu"), "displayName");
   auto out = std::to_string(count) + (type.empty() ? " GPU" : " × " + type);
-  if (flag_of(pod, "simulated")) out += " (" + say(Word::simulated, language) + ")";
-  return out;
+  std::string notes;
+  for (const auto& [name, word] : {std::pair("interruptible", Word::spot), std::pair("simulated", Word::simulated)})
+    if (flag_of(pod, name)) notes += (notes.empty() ? "" : ", ") + say(word, language);
+  return notes.empty() ? out : out + " (" + notes + ")";
+}
+
+std::string dollars_of(const json::value& object, std::string_view name) {
+  const auto& amount = part_of(object, name);
+  if (!amount.is_number()) return "";
+  char out[64];
+  const auto end = std::to_chars(out, out + sizeof out, amount.to_number<double>(), std::chars_format::fixed).ptr;
+  return {out, end};
 }
 
 std::string age_of(const json::value& object, std::string_view name, Time now, Language language) {
@@ -212,6 +223,8 @@ std::string pod_page(const json::value& pod, Time now, const Terminal& terminal)
   page.add(title(Word::col_image), printable(image_of(pod)));
   page.add(title(Word::label_command), printable(joined(list_of(pod, "dockerStartCmd"), " ")));
   page.add(title(Word::col_gpu), gpus_of(pod, language));
+  if (const auto bid = dollars_of(pod, "bidPerGpu"); !bid.empty())
+    page.add(title(Word::label_bid), say(Word::bid_for_gpu, language, {{"bid", bid}}));
   page.add(title(Word::col_host), printable(text_of(pod, "hostName")));
   std::vector<std::string> ports;
   for (const auto& port : list_of(pod, "ports")) {
@@ -246,6 +259,9 @@ std::string pod_page(const json::value& pod, Time now, const Terminal& terminal)
   if (!text_of(pod, "lastStartedAt").empty())
     page.add(title(Word::label_started),
              text_of(pod, "lastStartedAt") + " (" + age_of(pod, "lastStartedAt", now, language) + ")");
+  for (const auto& [field, label] :
+       {std::pair{"stopAt", Word::label_stop_at}, {"terminateAt", Word::label_terminate_at}})
+    if (!text_of(pod, field).empty()) page.add(title(label), text_of(pod, field));
   return page.print();
 }
 
@@ -291,7 +307,9 @@ std::string dry_run_page(const json::value& answer, const Terminal& terminal) {
     if (host.empty()) host = text_of(answer, "hostId");
     const auto gpu = text_of(answer, "gpuTypeId");
     Args args{{"host", printable(host)}, {"gpus", gpu.empty() ? terminal.word(Word::no_gpus) : printable(gpu)}};
-    return terminal.word(Word::dry_run_fits, args) + "\n";
+    const auto interrupts = whole_of(answer, "interruptsPods");
+    args.emplace_back("count", std::to_string(interrupts));
+    return terminal.word(interrupts > 0 ? Word::dry_run_interrupts : Word::dry_run_fits, args) + "\n";
   }
   auto out = terminal.word(Word::dry_run_waits) + "\n";
   for (const auto& refusal : refusals_of(list_of(answer, "hosts"))) out += "  " + refusal + "\n";

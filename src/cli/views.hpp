@@ -26,7 +26,8 @@ std::string bytes_text(std::int64_t bytes);                    // "12.4 MB"
 std::string age_text(Time from, Time now, Language language);  // "3m", "3분"
 std::string short_number(double value);                        // 12 -> "12", 12.5 -> "12.5"
 std::string image_of(const boost::json::value& pod);
-std::string gpus_of(const boost::json::value& pod, Language language);  // "2 × NVIDIA A40 (simulated)"
+std::string gpus_of(const boost::json::value& pod, Language language);            // "2 × NVIDIA A40 (simulated)"
+std::string dollars_of(const boost::json::value& object, std::string_view name);  // "0.25", as it was written; "" none
 // How long ago the field of that name was; "-" when it is absent.
 std::string age_of(const boost::json::value& object, std::string_view name, Time now, Language language);
 Tone tone_of_status(std::string_view status);  // of pods and hosts

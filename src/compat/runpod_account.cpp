@@ -36,12 +36,17 @@ void add_account(graphql::Resolvers& resolvers, const Services& services) {
   const auto myself = [&settings, &accounts = services.accounts](const Caller& caller) {
     Myself out;
     out.id = caller.account.str();
+    if (caller.scope == Scope::pod) return out;
     if (const auto account = accounts.find(caller.account)) out.email = account->email;
     out.pubKey = settings.get(caller.account).ssh_keys;
     return out;
   };
 
-  resolvers.query().field("myself", [myself](Ask& ask) { return std::optional(myself(caller_of(ask))); });
+  resolvers.query().field("myself", [myself](Ask& ask) {
+    const auto pod = ask.context<Caller>().pod;
+    return std::optional(myself(pod ? caller_of(ask, *pod) : caller_of(ask)));
+  });
+  resolvers.type<Discount>("ServerlessDiscount").members();
   resolvers.type<Myself>("User").members().field(
       "networkVolumes", [&volumes](const Myself&, Ask& ask) { return volumes.list(caller_of(ask)); });
   resolvers.type<NetworkVolume>("NetworkVolume")

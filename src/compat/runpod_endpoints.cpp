@@ -1,4 +1,5 @@
 #include "compat/runpod_resolvers.hpp"
+#include "pods/parse.hpp"
 
 namespace gyre::compat {
 namespace {
@@ -31,19 +32,32 @@ struct RunpodEndpoint {
   std::optional<std::string> aiKey;
   std::vector<KeyValue> env;
   Time createdAt{};
+  ComputeType computeType = ComputeType::GPU;
+  std::vector<std::string> instanceIds, modelReferences;
 };
 BOOST_DESCRIBE_STRUCT(RunpodEndpoint, (),
                       (id, name, templateId, userId, gpuIds, gpuCount, networkVolumeId, locations, idleTimeout,
                        scalerType, scalerValue, workersMin, workersMax, workersStandby, executionTimeoutMs,
-                       allowedCudaVersions, minCudaVersion, flashBootType, type, version, aiKey, env, createdAt))
+                       allowedCudaVersions, minCudaVersion, flashBootType, type, version, aiKey, env, createdAt,
+                       computeType, instanceIds, modelReferences))
 
 struct VolumeInput {
   std::string networkVolumeId;
 };
 BOOST_DESCRIBE_STRUCT(VolumeInput, (), (networkVolumeId))
 
+struct TemplateOfEndpoint {
+  std::optional<std::string> name, imageName;
+  std::optional<int> containerDiskInGb;
+  std::optional<std::string> dockerArgs;
+  std::optional<std::vector<KeyValue>> env;
+};
+BOOST_DESCRIBE_STRUCT(TemplateOfEndpoint, (), (name, imageName, containerDiskInGb, dockerArgs, env))
+
 struct EndpointInput {
-  std::optional<std::string> id, name, templateId, gpuIds;
+  std::optional<std::string> id, name, templateId;
+  std::optional<TemplateOfEndpoint> template_;
+  std::optional<std::string> gpuIds;
   std::optional<int> gpuCount;
   std::optional<std::vector<std::string>> instanceIds;
   std::optional<int> workersMin, workersMax, idleTimeout;
@@ -55,54 +69,65 @@ struct EndpointInput {
   std::optional<std::string> allowedCudaVersions, minCudaVersion, flashBootType, type;
 };
 BOOST_DESCRIBE_STRUCT(EndpointInput, (),
-                      (id, name, templateId, gpuIds, gpuCount, instanceIds, workersMin, workersMax, idleTimeout,
-                       scalerType, scalerValue, locations, networkVolumeId, networkVolumeIds, executionTimeoutMs,
-                       allowedCudaVersions, minCudaVersion, flashBootType, type))
+                      (id, name, templateId, template_, gpuIds, gpuCount, instanceIds, workersMin, workersMax,
+                       idleTimeout, scalerType, scalerValue, locations, networkVolumeId, networkVolumeIds,
+                       executionTimeoutMs, allowedCudaVersions, minCudaVersion, flashBootType, type))
 
 struct TemplateOfInput {
   std::string templateId, endpointId;
 };
 BOOST_DESCRIBE_STRUCT(TemplateOfInput, (), (templateId, endpointId))
 
-std::vector<std::string> types_of_pool(const CatalogService& catalog, const std::string& pool) {
-  std::vector<std::string> out;
-  for (const auto& gpu : catalog.gpus())
-    if (gpu.type.pool == pool) out.push_back(gpu.type.id);
-  return out;
+bool has(const std::vector<std::string>& list, const std::string& item) {
+  return std::find(list.begin(), list.end(), item) != list.end();
 }
 
 // "AMPERE_48,-NVIDIA L40": pools and types, less those behind a minus.
 Result<std::vector<std::string>> gpu_types_of(const CatalogService& catalog, const std::string& gpu_ids) {
+  constexpr std::size_t parts_max = 100;
+  const auto parts = parts_of(gpu_ids);
+  if (parts.size() > parts_max) return invalid("gpuIds", Detail::at_most, {{"limit", std::to_string(parts_max)}});
+  const auto pools = catalog.pools();
+  const auto types = catalog.types();
   std::vector<std::string> out, without;
-  for (const auto& part : parts_of(gpu_ids)) {
+  for (const auto& part : parts) {
     if (part.starts_with('-')) {
       without.push_back(part.substr(1));
       continue;
     }
-    const auto of_pool = types_of_pool(catalog, part);
-    if (of_pool.empty() && !catalog.gpu(part)) return fail(Reason::gpu_type_not_found, {{"id", part}}, "gpuIds");
-    if (of_pool.empty()) out.push_back(part);
-    out.insert(out.end(), of_pool.begin(), of_pool.end());
+    const auto pool = std::find_if(pools.begin(), pools.end(), [&](const GpuPool& one) { return one.id == part; });
+    if (pool != pools.end()) {
+      out.insert(out.end(), pool->types.begin(), pool->types.end());
+      continue;
+    }
+    if (std::none_of(types.begin(), types.end(), [&](const GpuType& one) { return one.id == part; }))
+      return fail(Reason::gpu_type_not_found, {{"id", part}}, "gpuIds");
+    out.push_back(part);
   }
-  std::erase_if(out,
-                [&](const auto& type) { return std::find(without.begin(), without.end(), type) != without.end(); });
+  std::erase_if(out, [&](const auto& type) { return has(without, type); });
   return out;
 }
 
 // The pools whose types are all wanted, and the types that are left.
 std::string gpu_ids_of(const CatalogService& catalog, std::vector<std::string> types) {
   std::vector<std::string> out;
-  for (const auto& gpu : catalog.gpus()) {
-    const auto& pool = gpu.type.pool;
-    if (!pool || std::find(out.begin(), out.end(), *pool) != out.end()) continue;
-    const auto all = types_of_pool(catalog, *pool);
-    const auto wanted = [&](const auto& type) { return std::find(types.begin(), types.end(), type) != types.end(); };
-    if (!std::all_of(all.begin(), all.end(), wanted)) continue;
-    out.push_back(*pool);
-    std::erase_if(types, [&](const auto& type) { return std::find(all.begin(), all.end(), type) != all.end(); });
+  for (const auto& pool : catalog.pools()) {
+    if (!std::all_of(pool.types.begin(), pool.types.end(), [&](const auto& type) { return has(types, type); }))
+      continue;
+    out.push_back(pool.id);
+    std::erase_if(types, [&](const auto& type) { return has(pool.types, type); });
   }
   out.insert(out.end(), types.begin(), types.end());
   return joined(out);
+}
+
+std::vector<std::string> instances_of(const EndpointSpec& spec, const CatalogService& catalog) {
+  std::vector<std::string> out;
+  for (const auto& flavor : catalog.cpu_flavors())
+    if (std::find(spec.cpu_flavors.begin(), spec.cpu_flavors.end(), flavor.id) != spec.cpu_flavors.end())
+      out.push_back(flavor.id + "-" + std::to_string(spec.vcpu_count) + "-" +
+                    std::to_string(spec.vcpu_count * flavor.memory_gb_per_vcpu));
+  return out;
 }
 
 RunpodEndpoint shown(const Endpoint& endpoint, const CatalogService& catalog) {
@@ -130,7 +155,28 @@ RunpodEndpoint shown(const Endpoint& endpoint, const CatalogService& catalog) {
   out.version = endpoint.release;
   out.env = env_list(spec.settings.env);
   out.createdAt = endpoint.created_at;
+  out.computeType = spec.compute;
+  if (spec.compute == ComputeType::CPU) out.instanceIds = instances_of(spec, catalog);
   return out;
+}
+
+// The endpoint's own settings, without a template to be kept under a name.
+Result<> take_settings(const TemplateOfEndpoint& in, EndpointSpec& spec) {
+  if (!given(in.imageName)) return fail(Reason::missing_field, {{"field", "template.imageName"}}, "template.imageName");
+  spec.template_id.clear();
+  spec.registry_auth_id.clear();
+  TemplateSettings settings;
+  settings.image = *in.imageName;
+  settings.volume_gb = 0;
+  settings.container_disk_gb = in.containerDiskInGb.value_or(10);
+  if (in.env) settings.env = env_of(*in.env);
+  if (given(in.dockerArgs)) {
+    const auto command = TRY(parse_docker_args(*in.dockerArgs, "template.dockerArgs"));
+    settings.command = command.command.value_or(std::vector<std::string>());
+    if (command.entrypoint) settings.entrypoint = *command.entrypoint;
+  }
+  spec.settings = std::move(settings);
+  return {};
 }
 
 Result<EndpointWish> wish_of(const EndpointInput& in, EndpointWish wish, const CatalogService& catalog) {
@@ -144,6 +190,8 @@ Result<EndpointWish> wish_of(const EndpointInput& in, EndpointWish wish, const C
   if (given(in.templateId)) {
     spec.template_id = *in.templateId;
     wish.template_named = true;
+  } else if (in.template_) {
+    TRY(take_settings(*in.template_, spec));
   }
   if (given(in.type) && in.type != "QB") return fail(Reason::not_offered, {{"what", "type " + *in.type}}, "type");
   if (in.gpuIds) spec.gpu_types = TRY(gpu_types_of(catalog, *in.gpuIds));
@@ -151,7 +199,12 @@ Result<EndpointWish> wish_of(const EndpointInput& in, EndpointWish wish, const C
   if (in.instanceIds && !in.instanceIds->empty()) {
     spec.compute = ComputeType::CPU;
     spec.cpu_flavors.clear();
-    for (const auto& instance : *in.instanceIds) spec.cpu_flavors.push_back(instance.substr(0, instance.find('-')));
+    for (const auto& id : *in.instanceIds) {
+      const auto instance = instance_of(id);
+      if (!instance) return invalid("instanceIds", "expected FLAVOUR-VCPUS-GB, as cpu3c-2-4");
+      spec.cpu_flavors.push_back(instance->flavor);
+      spec.vcpu_count = instance->vcpus;
+    }
   }
   take(spec.workers_min, in.workersMin);
   take(spec.workers_max, in.workersMax);

@@ -24,8 +24,27 @@ json::Fields fields(const Body*) {
 
 }  // namespace
 
-Result<> may_write(const Ask& ask) {
-  if (caller_of(ask).scope == Scope::read_write) return {};
+Caller& caller_of(const Ask& ask) {
+  auto& caller = ask.context<Caller>();
+  if (caller.account == AccountId()) throw NotForThem{Error{Reason::not_logged_in, {}, ""}};
+  if (caller.scope == Scope::pod) throw NotForThem{Error{Reason::access_denied, {{"needed", "READ"}}, ""}};
+  return caller;
+}
+
+Caller& caller_of(const Ask& ask, const PodId& pod) {
+  auto& caller = ask.context<Caller>();
+  return caller.scope == Scope::pod && caller.pod == pod ? caller : caller_of(ask);
+}
+
+Result<> may_write(const Ask& ask, Theirs theirs) {
+  const auto& caller = ask.context<Caller>();
+  if (caller.scope == Scope::pod) {
+    const auto* input = ask.argument("input").if_object();
+    const auto* pod = input && theirs == Theirs::of_pod ? input->if_contains("podId") : nullptr;
+    if (pod && pod->is_string() && caller.pod == PodId(std::string(pod->get_string()))) return {};
+  } else if (caller_of(ask).scope == Scope::read_write) {
+    return {};
+  }
   return fail(Reason::access_denied, {{"needed", "READ_WRITE"}});
 }
 
@@ -54,6 +73,21 @@ std::string joined(const std::vector<std::string>& words, std::string_view betwe
   return out;
 }
 
+std::optional<Instance> instance_of(const std::string& id) {
+  std::vector<std::string> parts{""};
+  for (const char c : id)
+    if (c == '-')
+      parts.emplace_back();
+    else
+      parts.back() += c;
+  const auto number = [](const std::string& text) {
+    const bool digits = !text.empty() && text.size() < 6 && text.find_first_not_of("0123456789") == std::string::npos;
+    return digits ? std::stoi(text) : 0;
+  };
+  if (parts.size() != 3 || number(parts[1]) == 0 || number(parts[2]) == 0) return std::nullopt;
+  return Instance{parts[0], number(parts[1]), number(parts[2])};
+}
+
 std::vector<std::string> parts_of(std::string_view text) {
   std::vector<std::string> out;
   while (!text.empty()) {
@@ -67,22 +101,6 @@ std::vector<std::string> parts_of(std::string_view text) {
   return out;
 }
 
-std::string command_line(const std::vector<std::string>& words) {
-  constexpr std::string_view plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_=./:@%+,";
-  std::string out;
-  for (const auto& word : words) {
-    if (!out.empty()) out += ' ';
-    if (!word.empty() && word.find_first_not_of(plain) == std::string::npos) {
-      out += word;
-      continue;
-    }
-    out += '\'';
-    for (const char c : word) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
-    out += '\'';
-  }
-  return out;
-}
-
 struct RunpodGraphql::Impl {
   Impl(Core& core_of_all, PodService& pods, Resources& resources, const MonitoringService& monitoring)
       : core(core_of_all),
@@ -90,7 +108,8 @@ struct RunpodGraphql::Impl {
         services{core, pods, resources, monitoring, accounts},
         schema(std::string(runpod_schema())),
         resolvers(schema),
-        engine(with_resolvers(), {.leniency = {.enum_strings = true, .unknown_inputs = true}}) {}
+        engine(with_resolvers(),
+               {.leniency = {.enum_strings = true, .unknown_inputs = true}, .places_in_messages = true}) {}
 
   graphql::Resolvers& with_resolvers() {
     add_pods(resolvers, services);
@@ -98,6 +117,7 @@ struct RunpodGraphql::Impl {
     add_templates(resolvers, services);
     add_endpoints(resolvers, services);
     add_account(resolvers, services);
+    add_hub(resolvers);
     return resolvers;
   }
 
@@ -116,12 +136,25 @@ struct RunpodGraphql::Impl {
         return fail(Reason::internal_error);  // said to nobody: the field has said why
       });
     };
-    auto reply = engine.answer(question, asked);
+    graphql::Reply reply;
+    try {
+      reply = engine.answer(question, asked);
+    } catch (const NotForThem& refused) {
+      if (refused.error.code() == ErrorCode::unauthenticated) return fail(refused.error);
+      reply = refusal(refused.error, request.language);  // only what reads is refused so: nothing has been changed
+    }
     http::Response response;
     response.status = reply.status;
     response.headers.set("Content-Type", reply.content_type);
     response.body = std::move(reply.body);
     return response;
+  }
+
+  static graphql::Reply refusal(const Error& error, Language language) {
+    const boost::json::object one{{"message", error.message(language)},
+                                  {"extensions", {{"code", reason_text(error.reason)}}}};
+    const boost::json::object body{{"errors", boost::json::array{one}}, {"data", nullptr}};
+    return {200, "application/json", json::serialize(body), ""};
   }
 
   Core& core;
@@ -137,18 +170,25 @@ RunpodGraphql::RunpodGraphql(Core& core, PodService& pods, Resources& resources,
 RunpodGraphql::~RunpodGraphql() = default;
 
 std::vector<http::Route> RunpodGraphql::routes() {
-  return {{.method = http::Method::post,
-           .path = "/graphql",
-           .access = http::Access::reader,
-           .summary = "RunPod's GraphQL API",
-           .description =
-               "For clients made for RunPod. The body is {\"query\": ..., \"variables\": ...}; every request "
-               "that can be read is answered with 200, refusals stand in `errors`. The schema is answered to "
-               "introspection.",
-           .tag = "GraphQL",
-           .body = json::schema<Body>(),
-           .answer_type = "application/json",
-           .handler = [this](const http::Request& request) { return impl_->answer(request); }}};
+  http::Route route{
+      .method = http::Method::post,
+      .path = "/graphql",
+      .access = http::Access::guest,
+      .summary = "RunPod's GraphQL API",
+      .description =
+          "For clients made for RunPod. The body is {\"query\": ..., \"variables\": ...}; every request "
+          "that can be read is answered with 200, refusals stand in `errors`. The schema is answered to "
+          "introspection. Without a key the catalogue alone is answered (gpuTypes, cpuTypes, "
+          "cpuFlavors, dataCenters, serverlessGpuPools) and the hub, which is empty, and 401 to everything else.",
+      .tag = "GraphQL",
+      .body = json::schema<Body>(),
+      .answer_type = "application/json",
+      .handler = [this](const http::Request& request) { return impl_->answer(request); }};
+  auto bare = route;
+  bare.path = "/v1";
+  bare.summary = "The same, for runpodctl 2.0 to 2.4";
+  bare.description = "These versions take the address of REST for that of GraphQL.";
+  return {std::move(route), std::move(bare)};
 }
 
 }  // namespace gyre::compat

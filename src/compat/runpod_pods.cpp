@@ -1,6 +1,6 @@
-#include <cmath>
-
 #include "compat/runpod_resolvers.hpp"
+#include "json/money.hpp"
+#include "monitoring/pod_use.hpp"
 #include "pods/parse.hpp"
 #include "pods/pod_view.hpp"
 
@@ -65,48 +65,18 @@ BOOST_DESCRIBE_STRUCT(RunpodPod, (),
                        memoryInGb, vcpuCount, gpuCount, uptimeSeconds, ports, port, env, dockerArgs, dockerId,
                        lastStatusChange, volumeMountPath, machineId, templateId, runtime, machine))
 
-// HTTP ports are reached over the proxy: here they have the address on which they are bound, which is not public.
-std::vector<RunpodPort> ports_of(const PodDetail& detail) {
-  std::vector<RunpodPort> out;
-  for (const auto& port : detail.seen.ports) {
-    const bool is_public = !port.http && detail.host && !detail.host->public_address.empty();
-    out.push_back({is_public ? detail.host->public_address : "127.0.0.1", is_public, port.container_port,
-                   port.host_port, port.http ? "http" : "tcp"});
-  }
-  return out;
-}
-
-// A value of a sample in parts of a whole, as a percentage with one digit; none where none was measured.
-template <class Metric>
-std::optional<double> percent(const std::vector<float>& values, Metric which, double whole) {
-  const auto at = static_cast<std::size_t>(which);
-  if (at >= values.size() || std::isnan(values[at]) || whole <= 0) return std::nullopt;
-  return std::round(values[at] / whole * 1000) / 10;
-}
-
-constexpr double mb = 1e6;  // in which memory is measured
-
 RunpodRuntime runtime_of(const PodDetail& detail, std::int64_t uptime, const PodNow* now) {
-  RunpodRuntime out{uptime, ports_of(detail), {}, {}};
-  for (const auto& gpu : detail.gpus) {
-    RunpodGpuUse use{gpu.uuid, {}, {}};
-    if (now)
-      if (const auto values = now->gpus.find(gpu.uuid); values != now->gpus.end()) {
-        use.gpuUtilPercent = percent(values->second, link::GpuMetric::utilisation, 100);
-        use.memoryUtilPercent =
-            percent(values->second, link::GpuMetric::memory, static_cast<double>(gpu.memory_bytes) / mb);
-      }
-    out.gpus.push_back(std::move(use));
-  }
-  if (now && detail.allocation)
-    out.container = {
-        percent(now->values, link::PodMetric::cpu, 100),
-        percent(now->values, link::PodMetric::memory, static_cast<double>(detail.allocation->memory_bytes) / mb)};
+  RunpodRuntime out{uptime, {}, {}, {}};
+  for (auto& port : ports_of(detail))
+    out.ports.push_back({std::move(port.address), port.is_public, port.container_port, port.host_port, port.type});
+  auto use = use_of(detail, now);
+  for (auto& gpu : use.gpus) out.gpus.push_back({std::move(gpu.uuid), gpu.busy, gpu.memory});
+  out.container = {use.cpu, use.memory};
   return out;
 }
 
-RunpodPod shown(const PodDetail& detail, const std::string& location, const PodNow* measured, Time now) {
-  const auto rest = view(detail, Language::en, MachinePart::included);
+RunpodPod shown(const PodDetail& detail, const PodNow* measured, Time now) {
+  const auto rest = view(detail, Language::en);
   RunpodPod out;
   out.id = rest.id;
   out.name = rest.name;
@@ -127,7 +97,9 @@ RunpodPod shown(const PodDetail& detail, const std::string& location, const PodN
   out.volumeMountPath = rest.volumeMountPath;
   out.machineId = rest.machineId;
   out.templateId = rest.templateId;
-  out.machine = {rest.podHostId, rest.gpu ? rest.gpu->displayName : "", location};
+  const auto& where = detail.data_center;
+  out.machine = {rest.podHostId, rest.gpu ? rest.gpu->displayName : "",
+                 where.location.empty() ? where.id : where.location};
   if (detail.pod.state == PodState::running) {
     if (rest.lastStartedAt) out.uptimeSeconds = std::max<std::int64_t>(0, (now - *rest.lastStartedAt).count() / 1000);
     out.runtime = runtime_of(detail, out.uptimeSeconds, measured);
@@ -152,13 +124,14 @@ struct DeployInput {
   std::optional<std::string> stopAfter, terminateAfter;
   std::optional<bool> globalNetwork;
   std::optional<std::string> instanceId;
+  std::optional<Money> bidPerGpu;  // of podRentInterruptable
 };
 BOOST_DESCRIBE_STRUCT(DeployInput, (),
                       (name, imageName, templateId, gpuTypeId, gpuTypeIdList, cloudType, gpuCount, minVcpuCount,
                        minMemoryInGb, containerDiskInGb, volumeInGb, volumeMountPath, networkVolumeId, dataCenterId,
                        countryCode, dockerArgs, env, ports, containerRegistryAuthId, supportPublicIp,
                        allowedCudaVersions, minCudaVersion, deployCost, stopAfter, terminateAfter, globalNetwork,
-                       instanceId))
+                       instanceId, bidPerGpu))
 
 struct PodIdInput {
   std::string podId;
@@ -170,6 +143,12 @@ struct ResumeInput {
   std::optional<int> gpuCount;
 };
 BOOST_DESCRIBE_STRUCT(ResumeInput, (), (podId, gpuCount))
+
+struct BidResumeInput {
+  std::string podId;
+  Money bidPerGpu;
+};
+BOOST_DESCRIBE_STRUCT(BidResumeInput, (), (podId, bidPerGpu))
 
 struct EditInput {
   std::string podId;
@@ -188,34 +167,16 @@ Result<boost::json::value> port_list(const std::string& text) {
   return out;
 }
 
-// "cpu3c-2-4": 2 vCPUs and 4 GB of the flavour cpu3c.
 Result<> take_instance(CreatePod& out, const std::string& id) {
-  const auto parts = [&] {
-    std::vector<std::string> found{""};
-    for (const char c : id)
-      if (c == '-')
-        found.emplace_back();
-      else
-        found.back() += c;
-    return found;
-  }();
-  const auto number = [](const std::string& text) {
-    const bool digits = !text.empty() && text.size() < 6 && text.find_first_not_of("0123456789") == std::string::npos;
-    return digits ? std::stoi(text) : 0;
-  };
-  if (parts.size() != 3 || number(parts[1]) == 0 || number(parts[2]) == 0)
-    return invalid("instanceId", "expected FLAVOUR-VCPUS-GB, as cpu3c-2-4");
-  out.cpuFlavorIds = {parts[0]};
-  out.vcpuCount = number(parts[1]);
-  out.memoryInGb = number(parts[2]);
+  const auto instance = instance_of(id);
+  if (!instance) return invalid("instanceId", "expected FLAVOUR-VCPUS-GB, as cpu3c-2-4");
+  out.cpuFlavorIds = {instance->flavor};
+  out.vcpuCount = instance->vcpus;
+  out.memoryInGb = instance->memory_gb;
   return {};
 }
 
 Result<CreatePod> pod_of(const DeployInput& in, bool cpu) {
-  // What would end a user's pod by itself is refused as long as nothing does it: better than to go on and be paid.
-  for (const auto& [name, value] :
-       {std::pair("stopAfter", in.stopAfter), std::pair("terminateAfter", in.terminateAfter)})
-    if (given(value)) return fail(Reason::not_offered, {{"what", name}}, name);
   CreatePod out;
   out.name = given(in.name);
   out.imageName = given(in.imageName);
@@ -233,10 +194,14 @@ Result<CreatePod> pod_of(const DeployInput& in, bool cpu) {
   if (given(in.ports)) out.ports = TRY(port_list(*in.ports));
   out.containerRegistryAuthId = given(in.containerRegistryAuthId);
   out.supportPublicIp = in.supportPublicIp;
+  out.stopAfter = given(in.stopAfter);
+  out.terminateAfter = given(in.terminateAfter);
   out.globalNetworking = in.globalNetwork;
   if (given(in.dataCenterId)) out.dataCenterIds = {*in.dataCenterId};
   if (given(in.countryCode)) out.countryCodes = {*in.countryCode};
   if (in.cloudType == "SECURE") out.cloudType = "SECURE";
+  // Without a preference the lowest bid is the lower of the two, as lowestPrice shows it.
+  if (in.bidPerGpu && in.cloudType != "SECURE") out.cloudType = "ALL";
   if (cpu) {
     out.computeType = "CPU";
     if (given(in.instanceId)) TRY(take_instance(out, *in.instanceId));
@@ -255,6 +220,7 @@ Result<CreatePod> pod_of(const DeployInput& in, bool cpu) {
   }
   if (in.allowedCudaVersions && !in.allowedCudaVersions->empty()) out.allowedCudaVersions = in.allowedCudaVersions;
   out.minCudaVersion = given(in.minCudaVersion);
+  out.bidPerGpu = in.bidPerGpu;
   return out;
 }
 
@@ -263,10 +229,9 @@ Result<CreatePod> pod_of(const DeployInput& in, bool cpu) {
 void add_pods(graphql::Resolvers& resolvers, const Services& services) {
   const auto& catalog = services.resources.catalog();
   auto& pods = services.pods;
-  const auto show = [&pods, &catalog, &monitoring = services.monitoring, &core = services.core](Pod pod) {
+  const auto show = [&pods, &monitoring = services.monitoring, &core = services.core](Pod pod) {
     const auto* measured = monitoring.now_of(pod.id);
-    return shown(pods.detail(std::move(pod), PodService::Waiting::left_out), catalog.data_center(), measured,
-                 core.now());
+    return shown(pods.detail(std::move(pod), PodService::Waiting::left_out), measured, core.now());
   };
   using Shown = Result<std::optional<RunpodPod>>;
 
@@ -278,56 +243,99 @@ void add_pods(graphql::Resolvers& resolvers, const Services& services) {
   resolvers.type<RunpodPod>("Pod").members();
 
   resolvers.query().field("pod", [&pods, show](Ask& ask) -> Shown {
-    const auto found = pods.get(caller_of(ask), PodId(TRY(input_of<PodIdInput>(ask)).podId));
+    const PodId id(TRY(input_of<PodIdInput>(ask)).podId);
+    const auto found = pods.get(caller_of(ask, id), id);
     if (!found) return std::nullopt;
     return show(*found);
   });
-  resolvers.type<Myself>("User").field("pods", [&pods, show](const Myself&, Ask& ask) {
+  const auto all = [&pods, show](Ask& ask) {
     constexpr int pods_max = 10'000;
     std::vector<RunpodPod> out;
+    if (const auto& own = ask.context<Caller>().pod) {  // whose key it is
+      if (auto pod = pods.get(caller_of(ask, *own), *own)) out.push_back(show(std::move(*pod)));
+      return out;
+    }
     for (auto& pod : pods.list(caller_of(ask), Time::max(), "", pods_max)) out.push_back(show(std::move(pod)));
     return out;
-  });
+  };
+  resolvers.type<Myself>("User")
+      .field("pods", [all](const Myself&, Ask& ask) { return all(ask); })
+      .field("currentSpendPerHr", [all](const Myself&, Ask& ask) {
+        double sum = 0;
+        for (const auto& pod : all(ask))
+          if (pod.desiredStatus == "RUNNING") sum += pod.costPerHr;
+        return sum;
+      });
 
-  const auto deploy = [&pods, &catalog, &core = services.core, show](Ask& ask, bool cpu) -> Shown {
+  enum class Offered { gpus, cpus, spot };
+  const auto deploy = [&pods, &catalog, &core = services.core, show](Ask& ask, Offered offered) -> Shown {
     const auto input = TRY(input_of<DeployInput>(ask));
-    const auto wish = TRY(pod_of(input, cpu));
+    const auto wish = TRY(pod_of(input, offered == Offered::cpus));
+    const auto none = offered == Offered::spot ? Reason::no_spot_instances_available : Reason::no_instances_available;
     // RunPod's clients take an error as the sign to try another type, and do not expect to wait.
     const auto run = TRY(pods.dry_run(caller_of(ask), wish));
-    if (!run.verdict.placement) return fail(Reason::no_instances_available);
+    if (!run.verdict.placement) return fail(none);
     if (input.deployCost.value_or(0) > 0 && !run.gpus.empty()) {
       const auto offer = catalog.offer(run.gpus.front().type_id, run.wish.cloud_type, core.now());
-      const auto cost = offer.per_gpu_hour.value_or(Money()) * static_cast<int>(run.gpus.size());
-      if (cost.as_double() > *input.deployCost) return fail(Reason::no_instances_available);
+      const auto per_gpu = run.bid ? *run.bid : offer.per_gpu_hour.value_or(Money());
+      if ((per_gpu * static_cast<int>(run.gpus.size())).as_double() > *input.deployCost) return fail(none);
     }
     return show(TRY(pods.create(caller_of(ask), wish)));
   };
-  mutation(resolvers, "podFindAndDeployOnDemand", [deploy](Ask& ask) { return deploy(ask, false); });
-  mutation(resolvers, "deployCpuPod", [deploy](Ask& ask) { return deploy(ask, true); });
-  mutation(resolvers, "podStop", [&pods, show](Ask& ask) -> Shown {
-    const PodId id(TRY(input_of<PodIdInput>(ask)).podId);
-    auto pod = TRY(pods.get(caller_of(ask), id));
-    if (desired_status(pod.state) == "EXITED") return show(std::move(pod));
-    return show(TRY(pods.stop(caller_of(ask), id)));
-  });
-  mutation(resolvers, "podResume", [&pods, show](Ask& ask) -> Shown {
-    const auto input = TRY(input_of<ResumeInput>(ask));
-    const PodId id(input.podId);
-    auto pod = TRY(pods.get(caller_of(ask), id));
-    if (desired_status(pod.state) == "RUNNING") return show(std::move(pod));
-    auto started = pods.start(caller_of(ask), id, input.gpuCount == 0);
+  mutation(resolvers, "podFindAndDeployOnDemand", [deploy](Ask& ask) { return deploy(ask, Offered::gpus); });
+  mutation(resolvers, "deployCpuPod", [deploy](Ask& ask) { return deploy(ask, Offered::cpus); });
+  mutation(resolvers, "podRentInterruptable", [deploy](Ask& ask) { return deploy(ask, Offered::spot); });
+  mutation(
+      resolvers, "podStop",
+      [&pods, show](Ask& ask) -> Shown {
+        const PodId id(TRY(input_of<PodIdInput>(ask)).podId);
+        auto pod = TRY(pods.get(caller_of(ask, id), id));
+        if (desired_status(pod.state) == "EXITED") return show(std::move(pod));
+        return show(TRY(pods.stop(caller_of(ask, id), id)));
+      },
+      Theirs::of_pod);
+  const auto resume = [&pods, show](Ask& ask, const PodId& id, const PodService::StartPod& how) -> Shown {
+    auto started = pods.start(caller_of(ask, id), id, how);
     if (!started && started.error().reason == Reason::gpu_taken) return fail(Reason::not_enough_free_gpus);
     return show(TRY(std::move(started)));
-  });
-  const auto restart = [&pods, show](Ask& ask) -> Shown {
-    return show(TRY(pods.restart(caller_of(ask), PodId(TRY(input_of<PodIdInput>(ask)).podId))));
   };
-  mutation(resolvers, "podRestart", restart);
-  mutation(resolvers, "podReset", restart);
-  mutation(resolvers, "podTerminate", [&pods](Ask& ask) -> Result<std::optional<std::string>> {
-    TRY(pods.remove(caller_of(ask), PodId(TRY(input_of<PodIdInput>(ask)).podId)));
-    return std::nullopt;
-  });
+  mutation(
+      resolvers, "podResume",
+      [&pods, show, resume](Ask& ask) -> Shown {
+        const auto input = TRY(input_of<ResumeInput>(ask));
+        const PodId id(input.podId);
+        auto pod = TRY(pods.get(caller_of(ask, id), id));
+        if (desired_status(pod.state) == "RUNNING") return show(std::move(pod));
+        if (pod.bid && input.gpuCount != 0) return fail(Reason::spot_not_on_demand);
+        return resume(ask, id, {.zero_gpu = input.gpuCount == 0, .bid = {}});
+      },
+      Theirs::of_pod);
+  // Old clients may send a gpuCount; the pod has its own, and none is nothing to bid for.
+  mutation(
+      resolvers, "podBidResume",
+      [&pods, show, resume](Ask& ask) -> Shown {
+        const auto input = TRY(input_of<BidResumeInput>(ask));
+        const PodId id(input.podId);
+        auto pod = TRY(pods.get(caller_of(ask, id), id));
+        // One that runs keeps its bid: another is refused by `start`, not passed over.
+        if (desired_status(pod.state) == "RUNNING" && pod.bid == input.bidPerGpu) return show(std::move(pod));
+        return resume(ask, id, {.zero_gpu = false, .bid = input.bidPerGpu});
+      },
+      Theirs::of_pod);
+  const auto restart = [&pods, show](Ask& ask) -> Shown {
+    const PodId id(TRY(input_of<PodIdInput>(ask)).podId);
+    return show(TRY(pods.restart(caller_of(ask, id), id)));
+  };
+  mutation(resolvers, "podRestart", restart, Theirs::of_pod);
+  mutation(resolvers, "podReset", restart, Theirs::of_pod);
+  mutation(
+      resolvers, "podTerminate",
+      [&pods](Ask& ask) -> Result<std::optional<std::string>> {
+        const PodId id(TRY(input_of<PodIdInput>(ask)).podId);
+        TRY(pods.remove(caller_of(ask, id), id));
+        return std::nullopt;
+      },
+      Theirs::of_pod);
   mutation(resolvers, "podEditJob", [&pods, show](Ask& ask) -> Shown {
     const auto input = TRY(input_of<EditInput>(ask));
     UpdatePod change;

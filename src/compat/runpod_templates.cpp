@@ -17,11 +17,18 @@ struct RunpodTemplate {
   std::optional<RegistryAuthId> containerRegistryAuthId;
   std::string readme;
   bool startSsh = true, startJupyter = false;
+  std::string startScript;
+  bool advancedStart = false;
 };
 BOOST_DESCRIBE_STRUCT(RunpodTemplate, (),
                       (id, name, imageName, dockerArgs, containerDiskInGb, volumeInGb, volumeMountPath, ports, env,
                        isServerless, isPublic, isRunpod, category, containerRegistryAuthId, readme, startSsh,
-                       startJupyter))
+                       startJupyter, startScript, advancedStart))
+
+struct TemplatePort {
+  std::string port, name;
+};
+BOOST_DESCRIBE_STRUCT(TemplatePort, (), (port, name))
 
 struct SaveInput {
   std::optional<std::string> id;
@@ -92,7 +99,10 @@ Result<TemplateWish> wish_of(const SaveInput& in, TemplateWish wish) {
 void add_templates(graphql::Resolvers& resolvers, const Services& services) {
   auto& templates = services.resources.templates();
   resolvers.type<KeyValue>("EnvironmentVariable").members();
-  resolvers.type<RunpodTemplate>("Template").members();
+  resolvers.type<TemplatePort>("TemplatePort").members();
+  resolvers.type<RunpodTemplate>("Template").members().field("portsConfig", [](const RunpodTemplate&, Ask&) {
+    return std::vector<TemplatePort>();
+  });
 
   const auto list = [&templates](const Caller& caller, const TemplateList& wanted, const auto& lets_through) {
     std::vector<RunpodTemplate> out;
@@ -133,12 +143,14 @@ void add_templates(graphql::Resolvers& resolvers, const Services& services) {
   });
   mutation(resolvers, "deleteTemplate", [&templates](Ask& ask) -> Result<std::optional<std::string>> {
     const auto name = TRY(ask.get<std::string>("templateName"));
+    std::vector<std::string> ids;  // one for pods and one for endpoints may be called the same
     for (const auto& one : templates.list(caller_of(ask), {}))
-      if (one.name == name) {
-        TRY(templates.remove(caller_of(ask), one.id));
-        return std::nullopt;
-      }
-    return fail(Reason::template_not_found, {{"id", name}});
+      if (one.name == name) ids.push_back(one.id.str());
+    if (ids.empty()) return fail(Reason::template_not_found, {{"id", name}});
+    if (ids.size() > 1)
+      return invalid("templateName", Detail::several_templates, {{"value", name}, {"ids", joined(ids, ", ")}});
+    TRY(templates.remove(caller_of(ask), TemplateId(ids.front())));
+    return std::nullopt;
   });
 }
 

@@ -72,9 +72,13 @@ void EventFeed::happened(const Event& event) {
   for (const auto id : interested->second) {
     auto& reader = readers_.at(id);
     if (!reader.live || (reader.wish.pod && reader.wish.pod != event.pod)) continue;
+    reader.seen = event.id;
+    if (reader.wish.frame) {
+      write(reader, reader.wish.frame(event, reader.wish.language));
+      continue;
+    }
     auto& frame = frames[reader.wish.language];
     if (frame.empty()) frame = frame_of(event, reader.wish.language);
-    reader.seen = event.id;
     write(reader, frame);
   }
 }
@@ -99,7 +103,9 @@ void EventFeed::caught(ReaderId id, const std::vector<Event>& events) {
   if (!reader) return;
   for (const auto& event : events) {
     reader->seen = event.id;
-    if (!write(*reader, frame_of(event, reader->wish.language))) return;  // has_room goes on from `seen`
+    const auto& wish = reader->wish;
+    auto frame = wish.frame ? wish.frame(event, wish.language) : frame_of(event, wish.language);
+    if (!write(*reader, std::move(frame))) return;  // has_room goes on from `seen`
   }
   if (events.size() < static_cast<std::size_t>(settings_.batch))
     reader->live = true;

@@ -2,6 +2,7 @@
 // order and without gaps, however slowly it reads; one that does not read at all is let go. Core thread only.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -30,6 +31,8 @@ class EventFeed {
     std::optional<PodId> pod;
     std::optional<EventId> after;  // none: only what happens from now on
     Language language = Language::en;
+    // How an event is written, for who shows it in another API's words; none: as /v1/events does.
+    std::function<std::string(const Event&, Language)> frame = {};
   };
   // Within a task. too_many_requests when too many read already.
   Result<std::shared_ptr<http::Stream>> open(const Wish& wish);

@@ -20,4 +20,9 @@ Result<> apply(Host& host, HostEvent event) {
   return {};
 }
 
+bool is_data_center_id(const std::string& text) {
+  return !text.empty() && text.size() <= 40 &&
+         text.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-") == std::string::npos;
+}
+
 }  // namespace gyre

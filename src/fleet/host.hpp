@@ -42,6 +42,17 @@ constexpr std::optional<HostState> next_state(HostState from, HostEvent event) {
 }
 static_assert(!next_state(HostState::retired, HostEvent::undrain), "nothing comes back from retired");
 
+// Where hosts are. LOCAL is always there; the operator adds others.
+inline constexpr const char* local_data_center = "LOCAL";
+struct DataCenter {
+  std::string id, name, location;
+  std::string country;  // ISO 3166-1 alpha-2; empty: nobody has said
+  Time created_at{};
+};
+BOOST_DESCRIBE_STRUCT(DataCenter, (), (id, name, location, country, created_at))
+
+bool is_data_center_id(const std::string& text);  // 1 to 40 upper-case letters, digits and '-'
+
 struct Host {
   HostId id;
   WorkspaceId workspace;
@@ -59,12 +70,13 @@ struct Host {
   Time created_at{};
   std::optional<Time> last_seen_at;
   std::int64_t version = 0;
+  std::string data_center = local_data_center;
 };
 BOOST_DESCRIBE_STRUCT(Host, (),
                       (id, workspace, name, state, online, fingerprint, previous_fingerprint, os, kernel, architecture,
                        agent_version, boot_id, public_address, cpus, memory_bytes, disk_bytes, driver_version,
                        cuda_version, engine_name, engine_version, engine_reachable, engine_error, disk_free_bytes,
-                       created_at, last_seen_at, version))
+                       created_at, last_seen_at, version, data_center))
 
 struct HostGpu {
   HostId host;

@@ -65,11 +65,12 @@ struct HostView {
   int pods = 0;
   std::vector<std::string> stray;
   bool simulated = false;
+  std::string dataCenterId;
 };
 BOOST_DESCRIBE_STRUCT(HostView, (),
                       (id, name, status, online, engine, gpus, vcpuCount, vcpuUsed, memoryInGb, memoryUsedInGb,
                        diskInGb, diskUsedInGb, cudaVersion, driverVersion, agentVersion, os, kernel, publicAddress,
-                       lastSeenAt, createdAt, pods, stray, simulated))
+                       lastSeenAt, createdAt, pods, stray, simulated, dataCenterId))
 json::Fields fields(const HostView*) {
   return {{"id", "host id", R"("h7x2k9q4m1p0aa")"},
           {"name", "name given when it joined", R"("gpu-1")"},
@@ -93,15 +94,25 @@ json::Fields fields(const HostView*) {
           {"createdAt", "when it joined", R"("2026-01-31T11:00:00.000Z")"},
           {"pods", "pods that hold something of it, stopped ones with a volume included", "1"},
           {"stray", "containers that carry our label and belong to no known pod; left alone", "[]"},
-          {"simulated", "some of its GPUs are simulated", "false"}};
+          {"simulated", "some of its GPUs are simulated", "false"},
+          {"dataCenterId", "where it is", R"("LOCAL")"}};
 }
 
 struct CreateJoinToken {
-  std::optional<std::string> name;
+  std::optional<std::string> name, dataCenterId;
 };
-BOOST_DESCRIBE_STRUCT(CreateJoinToken, (), (name))
+BOOST_DESCRIBE_STRUCT(CreateJoinToken, (), (name, dataCenterId))
 json::Fields fields(const CreateJoinToken*) {
-  return {{"name", "what the new host shall be called; its own host name without it", R"("gpu-1")"}};
+  return {{"name", "what the new host shall be called; its own host name without it", R"("gpu-1")"},
+          {"dataCenterId", "where the new host is; LOCAL without it", R"("LOCAL")"}};
+}
+
+struct UpdateHost {
+  std::string dataCenterId;
+};
+BOOST_DESCRIBE_STRUCT(UpdateHost, (), (dataCenterId))
+json::Fields fields(const UpdateHost*) {
+  return {{"dataCenterId", "where it is (GET /v1/catalog/datacenters)", R"("LOCAL")"}};
 }
 
 struct JoinTokenView {
@@ -193,6 +204,7 @@ HostView view(const HostService& hosts, const Host& host, const std::vector<Allo
       host.online && live && live->sequence > 0 ? std::optional(now - (uptime - live->last_report)) : host.last_seen_at;
   out.createdAt = host.created_at;
   if (live) out.stray = live->strays;
+  out.dataCenterId = host.data_center;
   return out;
 }
 
@@ -257,7 +269,8 @@ std::vector<Route> host_routes(HostService& hosts, json::UnknownKeys unknown, st
           .errors = {Reason::invalid_field},
           .handler = [&hosts, unknown, public_url](const Request& request) -> Result<Response> {
             const auto input = TRY(json::decode<CreateJoinToken>(request.body.empty() ? "{}" : request.body, unknown));
-            const auto made = TRY(hosts.make_join_token(request.caller, input.name.value_or("")));
+            const auto made = TRY(hosts.make_join_token(request.caller, input.name.value_or(""),
+                                                        input.dataCenterId.value_or(local_data_center)));
             return http::json_response(
                 201, json::encode(JoinTokenView{made.token, made.expires_at,
                                                 "gyre agent join --server " + public_url + " --token " + made.token}));
@@ -277,6 +290,21 @@ std::vector<Route> host_routes(HostService& hosts, json::UnknownKeys unknown, st
               const auto joined = TRY(hosts.join(input.token, input.csr, input.hostname));
               return http::json_response(201, json::encode(JoinedView{joined.host.str(), joined.identity.certificate,
                                                                       ca_certificate, agents_addresses}));
+            }},
+      Route{.method = Method::patch,
+            .path = "/v1/hosts/{id}",
+            .access = Access::admin,
+            .summary = "Say where a host is",
+            .description = "Only while no pod holds anything of it: pods and network volumes stay in one data centre.",
+            .tag = tag,
+            .body = json::schema<UpdateHost>(),
+            .answer = json::schema<HostView>(),
+            .errors = {Reason::host_not_found, Reason::host_keeps_pods, Reason::invalid_field, Reason::missing_field,
+                       Reason::unknown_field},
+            .handler = [&hosts, show, unknown](const Request& request) -> Result<Response> {
+              const auto input = TRY(json::decode<UpdateHost>(request.body, unknown));
+              return http::json_response(
+                  200, show(TRY(hosts.relocate(request.caller, HostId(request.param("id")), input.dataCenterId))));
             }},
       Route{.method = Method::post,
             .path = "/v1/hosts/{id}/drain",

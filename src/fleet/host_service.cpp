@@ -1,5 +1,7 @@
 #include "fleet/host_service.hpp"
 
+#include <tuple>
+
 #include "base/log.hpp"
 #include "base/secrets.hpp"
 
@@ -9,6 +11,21 @@ namespace {
 constexpr Duration expiry_period = 5s;
 constexpr Duration seen_is_written_every = 5min;  // an idle report costs no write
 constexpr std::size_t token_letters = 43;
+
+// What the operator says of a data centre.
+Result<> check_said(const DataCenter& said) {
+  for (const auto& [text, field, low] : {std::tuple{&said.name, "name", 1}, {&said.location, "location", 0}}) {
+    if (text->size() < static_cast<std::size_t>(low) || text->size() > 100)
+      return invalid(field, Detail::characters_between, {{"low", std::to_string(low)}, {"high", "100"}});
+    for (const unsigned char c : *text)
+      if (c < 0x20 || c == 0x7f || c == '/') return invalid(field, Detail::plain_name);
+  }
+  const auto capital = [](char c) { return c >= 'A' && c <= 'Z'; };
+  if (!said.country.empty() &&
+      (said.country.size() != 2 || !capital(said.country.front()) || !capital(said.country.back())))
+    return invalid("countryCode", Detail::country_code);
+  return {};
+}
 
 }  // namespace
 
@@ -29,13 +46,22 @@ void HostService::tell(const Host& host, std::string kind, Reason reason, Args a
   events_.append(std::move(event));
 }
 
-Result<HostService::NewToken> HostService::make_join_token(const Caller& caller, const std::string& name) {
+Result<HostService::NewToken> HostService::make_join_token(const Caller& caller, const std::string& name,
+                                                           const std::string& data_center) {
+  TRY(check_data_center("dataCenterId", data_center));
   if (name.size() > 63) return invalid("name", Detail::characters_at_most, {{"limit", "63"}});
   const auto now = core_.now();
   store_.delete_old_tokens(now - 24h);
   const auto token = "gjt_" + core_.random().letters_and_digits(token_letters) + "_" + config_.ca_digest;
-  store_.insert(
-      JoinToken{sha256_hex(token), caller.workspace, name, caller.account, now, now + config_.join_token_life, {}, {}});
+  store_.insert(JoinToken{sha256_hex(token),
+                          caller.workspace,
+                          name,
+                          caller.account,
+                          now,
+                          now + config_.join_token_life,
+                          {},
+                          {},
+                          data_center});
   return NewToken{token, now + config_.join_token_life};
 }
 
@@ -54,6 +80,7 @@ Result<HostService::Joined> HostService::join(const std::string& token, const st
   host.id = id;
   host.workspace = known->workspace;
   host.name = known->name.empty() ? hostname : known->name;
+  host.data_center = known->data_center;
   host.fingerprint = identity.fingerprint;
   host.created_at = core_.now();
   store_.insert(host);
@@ -103,6 +130,50 @@ Result<Host> HostService::change(const Caller& caller, const HostId& id, HostEve
   tell(host, "host." + std::string(enum_text(host.state)), reason);
   for (auto* listener : listeners_) listener->capacity_changed();
   return host;
+}
+
+Result<> HostService::check_data_center(const std::string& field, const std::string& id) const {
+  if (store_.data_center(id)) return {};
+  std::string choices;
+  for (const auto& one : store_.data_centers()) choices += (choices.empty() ? "" : ", ") + one.id;
+  return invalid(field, Detail::no_data_center, {{"value", id}, {"choices", choices}});
+}
+
+Result<Host> HostService::relocate(const Caller& caller, const HostId& id, const std::string& data_center) {
+  auto host = TRY(get(caller, id));
+  TRY(check_data_center("dataCenterId", data_center));
+  if (host.data_center == data_center) return host;
+  if (const int pods = store_.pods_on(id); pods > 0)
+    return fail(Reason::host_keeps_pods,
+                {{"host", id.str()}, {"pods", std::to_string(pods)}, {"data_center", host.data_center}});
+  host.data_center = data_center;
+  store_.update(host);
+  tell(host, "host.moved", Reason::host_moved, {{"data_center", data_center}});
+  for (auto* listener : listeners_) listener->capacity_changed();
+  return host;
+}
+
+Result<DataCenter> HostService::add_data_center(const DataCenter& wanted) {
+  if (!is_data_center_id(wanted.id)) return invalid("id", Detail::data_center_id);
+  if (store_.data_center(wanted.id)) return fail(Reason::data_center_exists, {{"id", wanted.id}}, "id");
+  auto made = wanted;
+  if (made.name.empty()) made.name = made.id;
+  TRY(check_said(made));
+  made.created_at = core_.now();
+  store_.save(made);
+  return made;
+}
+
+Result<DataCenter> HostService::change_data_center(const std::string& id, const DataCenterChange& change) {
+  auto found = store_.data_center(id);
+  if (!found) return fail(Reason::data_center_not_found, {{"id", id}});
+  if (change.name) found->name = *change.name;
+  if (change.location) found->location = *change.location;
+  if (change.country) found->country = *change.country;
+  TRY(check_said(*found));
+  store_.save(*found);
+  for (auto* listener : listeners_) listener->capacity_changed();
+  return *found;
 }
 
 Result<Host> HostService::drain(const Caller& caller, const HostId& id) {
@@ -165,6 +236,7 @@ void HostService::agent_said(const HostId& host, const link::AgentMessage& messa
 }
 
 void HostService::hello(const HostId& id, const link::HostFacts& facts) {
+  if (live_[id].written == facts) return;
   auto host = store_.find(id);
   if (!host || host->state == HostState::retired) return;
   live_[id].network = facts.network;
@@ -198,6 +270,9 @@ void HostService::hello(const HostId& id, const link::HostFacts& facts) {
   }
   for (const auto& gpu : store_.gpus(id))
     if (std::find(shown.begin(), shown.end(), gpu.uuid) == shown.end()) store_.gpu_absent(id, gpu.uuid);
+  core_.after_commit([this, id, facts] {
+    if (const auto found = live_.find(id); found != live_.end()) found->second.written = facts;
+  });
   for (auto* listener : listeners_) listener->capacity_changed();
 }
 

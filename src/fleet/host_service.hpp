@@ -63,7 +63,8 @@ struct HostLive {
   std::string network;         // as its agent names it (link::HostFacts)
   bool lends_volumes = false;  // what link::HostFacts says of these two
   bool network_volumes = false;
-  std::string address;  // that its connection came from
+  std::optional<link::HostFacts> written;  // what its rows were last made from: the same again changes nothing
+  std::string address;                     // that its connection came from
 };
 
 class HostService final : public link::AgentEvents {
@@ -79,7 +80,8 @@ class HostService final : public link::AgentEvents {
     std::string token;
     Time expires_at;
   };
-  Result<NewToken> make_join_token(const Caller& caller, const std::string& name);
+  Result<NewToken> make_join_token(const Caller& caller, const std::string& name,
+                                   const std::string& data_center = local_data_center);
 
   struct Joined {
     HostId host;
@@ -97,6 +99,15 @@ class HostService final : public link::AgentEvents {
   std::vector<Host> list(const Caller& caller, const std::string& after, int limit) const;
   Result<Host> get(const Caller& caller, const HostId& id) const;
   Result<Host> drain(const Caller& caller, const HostId& id);
+  // To another data centre: only while no pod holds anything of it.
+  Result<Host> relocate(const Caller& caller, const HostId& id, const std::string& data_center);
+
+  // For the operator.
+  Result<DataCenter> add_data_center(const DataCenter& wanted);
+  struct DataCenterChange {
+    std::optional<std::string> name, location, country;
+  };
+  Result<DataCenter> change_data_center(const std::string& id, const DataCenterChange& change);
   Result<Host> undrain(const Caller& caller, const HostId& id);
   Result<> retire(const Caller& caller, const HostId& id, bool force);
 
@@ -112,6 +123,7 @@ class HostService final : public link::AgentEvents {
   void agent_said(const HostId& host, const link::AgentMessage& message) override;
 
  private:
+  Result<> check_data_center(const std::string& field, const std::string& id) const;
   Result<Host> change(const Caller& caller, const HostId& id, HostEvent event, Reason reason);
   void hello(const HostId& id, const link::HostFacts& facts);
   void report(const HostId& id, const link::Report& report);

@@ -5,7 +5,8 @@
   "boot_id, "                                                                                                        \
   "public_address, "                                                                                                 \
   "cpus, memory_bytes, disk_bytes, driver_version, cuda_version, engine_name, engine_version, engine_reachable, "    \
-  "engine_error, disk_free_bytes, created_at, last_seen_at, version"
+  "engine_error, disk_free_bytes, created_at, last_seen_at, version, data_center"
+#define CENTER_COLUMNS "id, name, location, country, created_at"
 #define GPU_COLUMNS "host, uuid, position, type_id, bus, memory_bytes, simulated, present, pod"
 
 namespace gyre {
@@ -15,14 +16,37 @@ void HostStore::changes() {
   db_.if_undone([this] { ++revision_; });
 }
 
+std::vector<DataCenter> HostStore::data_centers() const {
+  std::vector<DataCenter> out{*data_center(local_data_center)};
+  for (auto& other :
+       db_.all<DataCenter>("SELECT " CENTER_COLUMNS " FROM data_centers WHERE id<>$1 ORDER BY id", local_data_center))
+    out.push_back(std::move(other));
+  return out;
+}
+
+std::optional<DataCenter> HostStore::data_center(const std::string& id) const {
+  auto found = db_.one<DataCenter>("SELECT " CENTER_COLUMNS " FROM data_centers WHERE id=$1", id);
+  if (!found && id == local_data_center) found = DataCenter{id, id, "", "", Time{}};
+  return found;
+}
+
+void HostStore::save(const DataCenter& d) {
+  changes();
+  db_.exec("INSERT INTO data_centers (" CENTER_COLUMNS
+           ") VALUES ($1,$2,$3,$4,$5) ON CONFLICT (id) DO UPDATE SET name=excluded.name, location=excluded.location, "
+           "country=excluded.country",
+           d.id, d.name, d.location, d.country, d.created_at);
+}
+
 void HostStore::insert(const Host& h) {
   changes();
   db_.exec("INSERT INTO hosts (" HOST_COLUMNS
-           ") VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,$20,$21,$22,$23,$24,$25,$26)",
+           ") VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,$20,$21,$22,$23,$24,$25,$26,"
+           "$27)",
            h.id, h.workspace, h.name, h.state, h.online, h.fingerprint, h.previous_fingerprint, h.os, h.kernel,
            h.architecture, h.agent_version, h.boot_id, h.public_address, h.cpus, h.memory_bytes, h.disk_bytes,
            h.driver_version, h.cuda_version, h.engine_name, h.engine_version, h.engine_reachable, h.engine_error,
-           h.disk_free_bytes, h.created_at, h.last_seen_at, h.version);
+           h.disk_free_bytes, h.created_at, h.last_seen_at, h.version, h.data_center);
 }
 
 void HostStore::update(Host& h) {
@@ -34,11 +58,11 @@ void HostStore::update(Host& h) {
       "cuda_version=$15, "
       "engine_name=$16, engine_version=$17, engine_reachable=$18, engine_error=$19, disk_free_bytes=$20, "
       "last_seen_at=$21, "
-      "previous_fingerprint=$22, version=version+1 WHERE id=$23 AND version=$24",
+      "previous_fingerprint=$22, data_center=$23, version=version+1 WHERE id=$24 AND version=$25",
       h.name, h.state, h.online, h.fingerprint, h.os, h.kernel, h.architecture, h.agent_version, h.boot_id,
       h.public_address, h.cpus, h.memory_bytes, h.disk_bytes, h.driver_version, h.cuda_version, h.engine_name,
       h.engine_version, h.engine_reachable, h.engine_error, h.disk_free_bytes, h.last_seen_at, h.previous_fingerprint,
-      h.id, h.version);
+      h.data_center, h.id, h.version);
   if (changed != 1) throw db::DbError("stale write of host " + h.id.str());
   ++h.version;
 }
@@ -154,14 +178,16 @@ int HostStore::pods_on(const HostId& host) const {
 
 void HostStore::insert(const JoinToken& t) {
   db_.exec(
-      "INSERT INTO join_tokens (digest, workspace, name, created_by, created_at, expires_at, used_at, host) "
-      "VALUES ($1,$2,$3,$4,$5,$6,$7,$8)",
-      t.digest, t.workspace, t.name, t.created_by, t.created_at, t.expires_at, t.used_at, t.host);
+      "INSERT INTO join_tokens (digest, workspace, name, created_by, created_at, expires_at, used_at, host, "
+      "data_center) "
+      "VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9)",
+      t.digest, t.workspace, t.name, t.created_by, t.created_at, t.expires_at, t.used_at, t.host, t.data_center);
 }
 
 std::optional<JoinToken> HostStore::token(const std::string& digest) const {
   return db_.one<JoinToken>(
-      "SELECT digest, workspace, name, created_by, created_at, expires_at, used_at, host FROM join_tokens WHERE "
+      "SELECT digest, workspace, name, created_by, created_at, expires_at, used_at, host, data_center FROM join_tokens "
+      "WHERE "
       "digest=$1",
       digest);
 }

@@ -1,4 +1,4 @@
-// Every line of SQL about hosts, their GPUs, allocations and join tokens.
+// Every line of SQL about data centres, hosts, their GPUs, allocations and join tokens.
 #pragma once
 
 #include <map>
@@ -16,8 +16,10 @@ struct JoinToken {
   Time created_at{}, expires_at{};
   std::optional<Time> used_at;
   std::optional<HostId> host;
+  std::string data_center = local_data_center;  // of the host that joins with it
 };
-BOOST_DESCRIBE_STRUCT(JoinToken, (), (digest, workspace, name, created_by, created_at, expires_at, used_at, host))
+BOOST_DESCRIBE_STRUCT(JoinToken, (),
+                      (digest, workspace, name, created_by, created_at, expires_at, used_at, host, data_center))
 
 class HostStore {
  public:
@@ -27,6 +29,10 @@ class HostStore {
   // Another number whenever hosts, GPUs or allocations may be others than before: what was read then need not be read
   // again while it is the same. Counts the writes of this object alone; `seen` is none that anybody decides by.
   std::uint64_t revision() const { return revision_; }
+
+  std::vector<DataCenter> data_centers() const;  // LOCAL first, then by id
+  std::optional<DataCenter> data_center(const std::string& id) const;
+  void save(const DataCenter& data_center);  // a new one, or in place of what was said of it before
 
   void insert(const Host& host);
   void update(Host& host);  // throws on a stale version

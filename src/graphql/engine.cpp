@@ -167,6 +167,11 @@ Reply Engine::answer(const Question& question, const Request& request) {
   const auto asked = get ? read_query(question) : read_body(question);
   if (!asked) return refused(type, asked.error());
   auto execution = run(asked->document, asked->variables, asked->operation_name, request, get);
+  if (options_.places_in_messages && !execution.data)
+    for (auto& error : execution.errors)
+      if (!error.locations.empty())
+        error.message += " (line " + std::to_string(error.locations[0].line) + ", column " +
+                         std::to_string(error.locations[0].column) + ")";
   const auto code = execution.errors.empty() ? nullptr : execution.errors[0].extensions.if_contains("code");
   if (code && *code == bj::string_view(reason_text(Reason::graphql_mutation_by_get).data())) {
     auto out = reply(405, type, std::move(execution));

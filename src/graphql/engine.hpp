@@ -23,6 +23,7 @@ namespace gyre::graphql {
 struct EngineOptions {
   Limits limits;
   Leniency leniency;
+  bool places_in_messages = false;  // of what is wrong with a document, for clients that show nothing but messages
   std::size_t cached_documents_max = 256;
   std::size_t cached_bytes_max = 4 * 1024 * 1024;  // of document text
 };

@@ -336,6 +336,21 @@ TEST_F(GraphQL, LeniencyTakesStringsForEnumsAndPassesOverUnknownInputs) {
   EXPECT_NE(run(R"({ echo(e: "C") })").find("cannot represent non-enum value"), std::string::npos);
 }
 
+TEST_F(GraphQL, PlacesAreInMessagesForClientsThatShowNothingElse) {
+  const Schema small("type Query { echo(i: Int): String }");
+  Resolvers echo(small);
+  echo.query().field("echo", [](Ask&) { return std::string("x"); });
+  Engine telling(echo, {.places_in_messages = true});
+  const auto message = [&](const char* document) {
+    const boost::json::object body{{"query", document}};
+    const auto reply = telling.answer({.body = json::serialize(body)}, request);
+    return std::string(boost::json::parse(reply.body).at("errors").at(0).at("message").as_string());
+  };
+  EXPECT_EQ(message("{\n  colour }"), "Cannot query field \"colour\" on type \"Query\". (line 2, column 3)");
+  EXPECT_EQ(message("{ echo(i: true) }"), "Int cannot represent non-integer value: true (line 1, column 11)");
+  EXPECT_NE(message("{ echo").find("(line 1, column 7)"), std::string::npos) << message("{ echo");
+}
+
 // --- HTTP ---
 
 struct Http : Fixture {

@@ -14,6 +14,8 @@
 namespace gyre::graphql {
 namespace {
 
+constexpr std::string_view answer_begins = "{\"data\":";
+
 namespace bj = boost::json;
 
 // Where an answer stands; chained through the stack.
@@ -31,6 +33,7 @@ struct PlannedField {
   std::string json_key;  // ,"key":
   std::vector<const ast::Selection*> nodes;
   const Field* field = nullptr;
+  const Type* bare = nullptr;               // its type without an outer non-null
   const FieldResolver* resolver = nullptr;  // null for what every type has
   tl::expected<bj::object, Failure> arguments;
   std::vector<std::pair<const Type*, std::unique_ptr<Plan>>> inside;  // by the type that the value turns out to be
@@ -109,6 +112,7 @@ class Executor {
     for (const auto& def : document.definitions)
       if (def.kind == ast::DefinitionKind::fragment) fragments_[def.name.text] = &def;
     out_.reserve(options.expected_bytes);
+    out_ = answer_begins;
   }
 
   Execution run(const ast::Definition& operation) {
@@ -135,7 +139,8 @@ class Executor {
  private:
   Execution finish(bool ok) {
     if (exhausted_) ok = false;
-    return {ok ? std::move(out_) : std::string("null"), std::move(errors_)};
+    if (!ok) out_ = std::string(answer_begins) + "null";
+    return {std::move(out_), std::move(errors_)};
   }
 
   // --- errors ---
@@ -246,6 +251,7 @@ class Executor {
       const auto& node = *planned.nodes.front();
       planned.field = schema_.field(type, node.name.text);
       if (!planned.field) continue;
+      planned.bare = &planned.field->type->nullable();
       planned.json_key = ',';
       append_json(planned.json_key, planned.key);
       planned.json_key += ':';
@@ -339,7 +345,11 @@ class Executor {
     }
     const Place place{type, planned, step};
     if (!planned.resolver) return standard_field(place);
-    if (planned.resolver->member) return complete(place, *planned.field->type, planned.resolver->member(source), step);
+    if (planned.resolver->member) {
+      const auto value = planned.resolver->member(source);
+      if (wrote_plain(planned, value)) return Done::value;
+      return complete(place, *planned.field->type, value, step);
+    }
     if (row.batches)
       if (const auto* batch = row.batches->find(planned))
         return complete(place, *planned.field->type, batch->at(row.index), step);
@@ -388,6 +398,36 @@ class Executor {
   }
 
   // --- values ---
+
+  // Most members of most answers: a value of just the scalar that is wanted. What it cannot write is for `complete`.
+  bool wrote_plain(const PlannedField& planned, const Value& value) {
+    const auto& type = *planned.bare;
+    if (type.kind != Kind::scalar) return false;
+    switch (value.kind()) {
+      case Value::Kind::text:
+        if (type.scalar != Scalar::string && type.scalar != Scalar::id) return false;
+        append_json(out_, value.as_text());
+        return true;
+      case Value::Kind::integer: {
+        const auto number = value.as_integer();
+        if (type.scalar != Scalar::integer || number != static_cast<std::int32_t>(number)) return false;
+        char digits[16];
+        const auto done = std::to_chars(digits, digits + sizeof digits, number);
+        out_.append(digits, done.ptr);
+        return true;
+      }
+      case Value::Kind::number:
+        if (type.scalar != Scalar::number || !std::isfinite(value.as_number())) return false;
+        append_number(out_, value.as_number());
+        return true;
+      case Value::Kind::boolean:
+        if (type.scalar != Scalar::boolean) return false;
+        out_ += value.as_boolean() ? "true" : "false";
+        return true;
+      default:
+        return false;
+    }
+  }
 
   Done complete(const Place& place, const Type& type, const Value& value, const Step& step) {
     if (value.kind() == Value::Kind::error) {
@@ -598,11 +638,7 @@ Execution execute(const Resolvers& resolvers, const ast::Document& document, con
 }
 
 std::string write_answer(Execution execution) {
-  if (execution.errors.empty() && execution.data) {  // large answers are moved, not copied
-    auto out = std::move(*execution.data);
-    out.insert(0, "{\"data\":");
-    return out += '}';
-  }
+  if (execution.errors.empty() && execution.data) return std::move(*execution.data) += '}';
   std::string out = "{\"errors\":[";
   for (std::size_t i = 0; i < execution.errors.size(); ++i) {
     if (i) out += ',';
@@ -610,8 +646,8 @@ std::string write_answer(Execution execution) {
   }
   out += ']';
   if (execution.data) {
-    out += ",\"data\":";
-    out += *execution.data;
+    out += ',';
+    out += std::string_view(*execution.data).substr(1);
   }
   return out += '}';
 }

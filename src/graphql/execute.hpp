@@ -21,7 +21,9 @@ namespace gyre::graphql {
 using AroundMutation = std::function<void(const std::function<bool()>& run)>;
 
 struct Execution {
-  std::optional<std::string> data;  // JSON; nothing when the operation could not begin
+  // `{"data":` and the data: how an answer without errors begins, so that a large one need not be moved. Nothing when
+  // the operation could not begin.
+  std::optional<std::string> data;
   GraphErrors errors;
 };
 

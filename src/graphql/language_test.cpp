@@ -1,6 +1,9 @@
 // The language: tokens, trees, printing, and what hostile text cannot do.
 #include <gtest/gtest.h>
 
+#include <charconv>
+#include <cmath>
+#include <cstdlib>
 #include <random>
 
 #include "graphql/limits.hpp"
@@ -165,6 +168,52 @@ TEST(Text, NumbersAreTheShortestThatReadBack) {
 }
 
 TEST(Text, WhatIsNotUtf8IsRepairedInAnswers) { EXPECT_EQ(quoted("a\xff\"\n\x01"), "\"a\xef\xbf\xbd\\\"\\n\\u0001\""); }
+
+TEST(Text, NumbersWithoutAnExponentHaveTheFewestDigits) {
+  std::mt19937_64 dice(3);
+  std::uniform_real_distribution<double> exponents(-6, 15);
+  for (int round = 0; round < 100'000; ++round) {
+    const double value = std::pow(10.0, exponents(dice)) * (dice() % 2 ? 1 : -1);
+    const auto text = number_text(value);
+    EXPECT_EQ(std::strtod(text.c_str(), nullptr), value) << text;
+    EXPECT_EQ(text.find('e'), std::string::npos);
+    char shortest[32];
+    const auto end = std::to_chars(shortest, shortest + sizeof shortest, value, std::chars_format::scientific).ptr;
+    const auto digits = [](std::string_view number) {
+      const auto mantissa = number.substr(0, number.find('e'));
+      std::string out;
+      for (const char c : mantissa)
+        if (c >= '0' && c <= '9' && (c != '0' || !out.empty())) out += c;
+      return out.substr(0, out.find_last_not_of('0') + 1);
+    };
+    EXPECT_EQ(digits(text), digits({shortest, end})) << text;
+  }
+}
+
+// Whatever eight bytes stand together: the same as byte by byte.
+TEST(Text, WhatJsonMustEscapeIsFoundWhereverItStands) {
+  std::mt19937_64 dice(5);
+  constexpr std::string_view odd = "\"\\\n\x1f\x7f\x20 !#[]^`a";
+  for (int round = 0; round < 50'000; ++round) {
+    std::string text(dice() % 40, 'a');
+    for (auto& c : text) c = static_cast<char>(' ' + dice() % 95);
+    for (auto& c : text)
+      if (dice() % 12 == 0) c = odd[dice() % odd.size()];
+    std::string expected = "\"";
+    for (const char c : text) {
+      if (c == '"' || c == '\\') expected += '\\';
+      if (c == '\n')
+        expected += "\\n";
+      else if (c == '\x1f')
+        expected += "\\u001f";
+      else
+        expected += c;
+    }
+    EXPECT_EQ(graphql::quoted(text), expected + '"');
+  }
+  EXPECT_EQ(quoted("1234567\xc3\xa9 and more"), "\"1234567\xc3\xa9 and more\"");
+  EXPECT_EQ(graphql::quoted(std::string("\0\x80", 2)), "\"\\u0000\xef\xbf\xbd\"");
+}
 
 TEST(Text, SuggestionsAreNearestFirst) {
   const std::vector<std::string_view> known{"pods", "pod", "port", "machine"};

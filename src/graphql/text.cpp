@@ -5,6 +5,7 @@
 #include <charconv>
 #include <cmath>
 #include <cstdint>
+#include <cstring>
 #include <optional>
 
 #include "json/utf8.hpp"
@@ -70,6 +71,12 @@ void append_number(std::string& out, double value) {
     out.append(text, done.ptr);
     return;
   }
+  if (std::abs(value) >= 1e-6 &&
+      std::abs(value) < 1e15) {  // where JavaScript writes no exponent, and no digit is made up
+    const auto done = std::to_chars(text, text + sizeof text, value, std::chars_format::fixed);
+    out.append(text, done.ptr);
+    return;
+  }
   const auto done = std::to_chars(text, text + sizeof text, value, std::chars_format::scientific);
   std::string_view shown(text, static_cast<std::size_t>(done.ptr - text));
   if (shown.starts_with('-')) {
@@ -131,7 +138,29 @@ void append_escape(std::string& out, char c) {
 
 }  // namespace
 
+// Whether the text stands in JSON as it is: eight bytes at a time.
+static bool is_plain(std::string_view text) {
+  constexpr auto all = [](std::uint64_t byte) { return byte * 0x0101010101010101U; };
+  // The high bit of each byte that is zero, maybe of one above such a byte, too.
+  constexpr auto zeros = [=](std::uint64_t word) { return (word - all(0x01)) & ~word & all(0x80); };
+  std::size_t i = 0;
+  for (std::uint64_t word = 0; i + sizeof word <= text.size(); i += sizeof word) {
+    std::memcpy(&word, text.data() + i, sizeof word);
+    const auto low = (word - all(0x20)) & ~word & all(0x80);
+    if (((word & all(0x80)) | low | zeros(word ^ all('"')) | zeros(word ^ all('\\'))) != 0) return false;
+  }
+  for (; i < text.size(); ++i)
+    if (needs[static_cast<unsigned char>(text[i])] != Need::nothing) return false;
+  return true;
+}
+
 void append_json(std::string& out, std::string_view text) {
+  if (is_plain(text)) {  // one growth of `out`
+    const auto at = out.size();
+    out.append(text.size() + 2, '"');
+    std::memcpy(out.data() + at + 1, text.data(), text.size());
+    return;
+  }
   out += '"';
   std::string repaired;
   bool checked = false;

@@ -13,6 +13,7 @@ struct Expected {
 constexpr Expected table[] = {
     // access       pod_key  none  read  write foreign pod  other browser oper  oper, read only
     {Access::open, false, 200, 200, 200, 200, 200, 200, 200, 200, 200},
+    {Access::guest, false, 200, 200, 200, 200, 200, 200, 200, 200, 200},
     {Access::reader, false, 401, 200, 200, 200, 403, 403, 200, 200, 200},
     {Access::reader, true, 401, 200, 200, 200, 200, 403, 200, 200, 200},
     {Access::writer, false, 401, 403, 200, 200, 403, 403, 200, 200, 403},
@@ -47,12 +48,31 @@ TEST(AccessTest, EveryLevelLetsInExactlyWhomItSays) {
     const auto path = "/" + std::string(enum_text(row.access)) + (row.pod_key ? "/pod" : "/any") + "/p1";
     for (const auto& [who, status] : callers)
       for (const auto method : {Method::get, Method::post, Method::del, Method::head}) {
+        if (row.access == Access::guest && who == std::string_view("nonsense")) continue;  // below
         const auto response = world.call(method, path, who);
         EXPECT_EQ(response.status, status) << method_text(method) << ' ' << path << " as '" << who << "'";
         ++asked;
       }
   }
-  EXPECT_EQ(asked, 6 * 10 * 4);
+  EXPECT_EQ(asked, 7 * 10 * 4 - 4);
+}
+
+TEST(AccessTest, AGuestIsNobodyAndAWrongKeyIsNoGuest) {
+  World world;
+  std::optional<Caller> seen;
+  world.router->add({route(Method::post, "/g", Access::guest, [&](const Request& request) {
+    seen = request.caller;
+    return ok();
+  })});
+  EXPECT_EQ(world.call(Method::post, "/g", "").status, 200);
+  EXPECT_EQ(seen->account, AccountId());
+  EXPECT_EQ(seen->scope, Scope::read);
+  EXPECT_EQ(world.call(Method::post, "/g", "writer").status, 200);
+  EXPECT_EQ(seen->account, AccountId("a1"));
+  seen.reset();
+  EXPECT_EQ(world.call(Method::post, "/g", "nonsense").status, 401);
+  EXPECT_EQ(world.call(Method::post, "/g?api_key=nonsense", "").status, 401);
+  EXPECT_FALSE(seen);
 }
 
 TEST(AccessTest, ARefusalNamesWhatIsNeeded) {

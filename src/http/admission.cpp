@@ -71,6 +71,13 @@ Admission::Counters Admission::counters() const {
   return out;
 }
 
+std::string Admission::policy() const {
+  const std::lock_guard lock(mutex_);
+  const auto seconds = std::ceil(limits_.burst / std::max(limits_.requests_per_second, 0.001));
+  return "\"requests\";q=" + std::to_string(static_cast<long long>(limits_.burst)) +
+         ";w=" + std::to_string(static_cast<long long>(std::clamp(seconds, 1.0, 86'400.0)));
+}
+
 void Admission::set_limits(AdmissionLimits limits) {
   const std::lock_guard lock(mutex_);
   limits_ = limits;

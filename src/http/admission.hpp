@@ -51,6 +51,7 @@ class Admission {
     std::size_t in_hand = 0, clients = 0;
   };
   Counters counters() const;
+  std::string policy() const;  // of one client, as a RateLimit-Policy header says it: "requests";q=400;w=2
   void set_limits(AdmissionLimits limits);
 
  private:

@@ -64,13 +64,14 @@ class Delivery {
 class Responder : public std::enable_shared_from_this<Responder> {
  public:
   Responder(Loop& loop, const std::shared_ptr<Connection>& connection, std::uint64_t number,
-            std::shared_ptr<Site::Numbers> numbers, Language language, std::string request_id)
+            std::shared_ptr<Site::Numbers> numbers, const Request& request)
       : loop_(loop.weak_from_this()),
         connection_(connection),
         number_(number),
         numbers_(std::move(numbers)),
-        language_(language),
-        request_id_(std::move(request_id)) {
+        language_(request.language),
+        path_(request.path),
+        request_id_(request.request_id) {
     ++numbers_->requests_at_core;
     ++numbers_->requests_open;
   }
@@ -109,6 +110,7 @@ class Responder : public std::enable_shared_from_this<Responder> {
   Response unanswered() const {
     Request request;
     request.language = language_;
+    request.path = path_;
     request.request_id = request_id_;
     const Reason why = numbers_->unanswered;
     auto response = problem({why, {}, {}}, request);
@@ -136,6 +138,7 @@ class Responder : public std::enable_shared_from_this<Responder> {
   const std::uint64_t number_;
   const std::shared_ptr<Site::Numbers> numbers_;
   const Language language_;
+  const std::string path_;
   const std::string request_id_;
   std::atomic<bool> decided_ = false, sent_ = false;
 };
@@ -433,6 +436,7 @@ Connection::Exchange Connection::exchange_of_parser(Request& request) {
   if (request.method == Method::get && exchange.http11 && !request.headers.get("Upgrade").empty())
     exchange.web_socket_key = request.headers.get("Sec-WebSocket-Key");
   const auto given = request.headers.get("X-Request-Id");
+  exchange.path = request.path;
   exchange.request_id = is_request_id(given) ? std::string(given) : "req-" + OsRandom().letters_and_digits(16);
   request.request_id = exchange.request_id;
   return exchange;
@@ -483,8 +487,8 @@ void Connection::dispatch_back() {
         retry_soon(problem({Reason::unavailable, in_both_languages("detail", Detail::too_many_waiting), {}}, request));
     return;
   }
-  const auto responder = std::make_shared<Responder>(loop_, shared_from_this(), exchange.number, site_->numbers,
-                                                     request.language, request.request_id);
+  const auto responder =
+      std::make_shared<Responder>(loop_, shared_from_this(), exchange.number, site_->numbers, request);
   try {
     site_->dispatch(std::move(request), [responder](Response response) { responder->answer(std::move(response)); });
   } catch (const std::exception& problem) {
@@ -705,6 +709,7 @@ void Connection::end_now() {
     if (!first.answer) {
       Request request;
       request.request_id = first.request_id;
+      request.path = first.path;
       first.answer = retry_soon(problem({Reason::shutting_down, {}, {}}, request));
     }
     first.waiting.reset();

@@ -93,7 +93,7 @@ class Connection final : public Member, public std::enable_shared_from_this<Conn
   // A request and its answer; they stand in the order in which the answers must leave.
   struct Exchange {
     std::uint64_t number = 0;
-    std::string method = "-", target = "-", remote, request_id;
+    std::string method = "-", target = "-", path, remote, request_id;
     TimePoint started{};
     bool http11 = true, head_only = false, safe = false;
     bool last = false;               // "Connection: close"

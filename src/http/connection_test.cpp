@@ -335,6 +335,58 @@ TEST_F(ConnectionTest, AMalformedRequestIsAnsweredAfterTheOnesBeforeIt) {
   EXPECT_TRUE(line->finished);
 }
 
+// Also what never comes to the router has the form of the API that it was for.
+class RefusalForm : public ConnectionTest, public testing::WithParamInterface<const char*> {
+ protected:
+  const std::string path = GetParam();
+  void expect_form(std::size_t refusals) {
+    const auto text = heard();
+    const bool v2 = path != "/v1/pods";
+    EXPECT_EQ(count(text, "\"errors\":["), v2 ? refusals : 0) << text;
+    EXPECT_EQ(count(text, "\"error\":"), v2 ? 0 : refusals) << text;
+  }
+};
+TEST_P(RefusalForm, OfABodyThatIsTooLarge) {
+  options.body_bytes_max = 10;
+  open();
+  say("PUT " + path + " HTTP/1.1\r\nHost: h\r\nContent-Length: 11\r\n\r\n");
+  expect_form(1);
+}
+TEST_P(RefusalForm, OfAnUnknownMethod) {
+  open();
+  say("BREW " + path + " HTTP/1.1\r\nHost: h\r\n\r\n");
+  expect_form(1);
+}
+TEST_P(RefusalForm, OfAQueryThatCannotBeRead) {
+  open();
+  say(get(path + "?x=%FF"));
+  expect_form(1);
+}
+TEST_P(RefusalForm, OfOneTooMany) {
+  open({"192.0.2.1", false, Site::Admission::refused});
+  say(get(path));
+  expect_form(1);
+}
+TEST_P(RefusalForm, OfOneThatIsDroppedAndOfOneForWhichThereIsNoRoom) {
+  options.requests_max = 1;
+  open();
+  say(get(path) + get(path));
+  responds.clear();  // whoever should have answered is gone
+  settle();
+  expect_form(2);
+}
+TEST_P(RefusalForm, OfOneThatIsUnderWayAtTheDeadline) {
+  open();
+  say(post(path, "x"));
+  site->draining = true;
+  loop->connection->drain();
+  loop->connection->end_now();
+  settle();
+  expect_form(1);
+}
+INSTANTIATE_TEST_SUITE_P(Below, RefusalForm, testing::Values("/v1/pods", "/v2/pods", "//v2/pods"),
+                         [](const auto& one) { return "path" + std::to_string(one.index); });
+
 TEST_F(ConnectionTest, AnUnknownMethodIsToldWhichThereAre) {
   open();
   say("BREW /pot HTTP/1.1\r\nHost: h\r\n\r\n");

@@ -137,6 +137,41 @@ TEST(ProblemTest, EveryReasonGivesAProblem) {
   }
 }
 
+TEST(ProblemTest, BelowV2ItHasTheFormOfRestV2) {
+  for (const auto* path : {"/v2", "/v2/", "/v2/pods", "//v2//pods"})
+    EXPECT_EQ(problem_form(path), ProblemForm::rest_v2);
+  for (const auto* path : {"", "/", "/v1/pods", "/v2x/pods", "/v22", "/pods/v2"})
+    EXPECT_EQ(problem_form(path), ProblemForm::ours) << path;
+  Request request;
+  request.path = "/v2/pods";
+  const auto said = [&](const Error& error) {
+    const auto response = problem(error, request);
+    EXPECT_EQ(response.headers.get("Content-Type"), "application/problem+json");
+    const auto body = json::decode<ProblemV2>(response.body);
+    EXPECT_TRUE(body) << response.body;
+    EXPECT_EQ(body->status, response.status);
+    return *body;
+  };
+  const auto wrong = said({Reason::missing_field, {{"field", "name"}}, "name"});
+  EXPECT_EQ(wrong.status, 422);
+  EXPECT_EQ(wrong.detail, "Request validation failed.");
+  EXPECT_EQ(wrong.errors, std::vector<std::string>{"name is required"});
+  EXPECT_EQ(said({Reason::not_logged_in, {}, ""}).detail, "missing bearer token");
+  EXPECT_EQ(said({Reason::bad_request, {{"detail", "x"}}, ""}).status, 400);
+  EXPECT_EQ(said({Reason::pod_locked, {{"pod", "p"}}, ""}).status, 409);
+  request.language = Language::ko;
+  const auto korean = said({Reason::pod_not_found, {{"pod", "p"}}, ""});
+  EXPECT_EQ(korean.errors, std::vector<std::string>{korean.detail});
+  request.language = Language::en;
+  const auto limited = problem({Reason::too_many_requests, {{"seconds", "7"}}, ""}, request);
+  EXPECT_EQ(limited.headers.get("RateLimit"), R"("requests";r=0;t=7)");
+  for (std::size_t i = 0; i < reason_count(); ++i) {
+    const auto reason = static_cast<Reason>(i);
+    const auto body = problem_v2_of({reason, {}, ""}, Language::en, "r");
+    EXPECT_FALSE(body.title.empty() || body.title == "Unknown" || body.detail.empty()) << reason_text(reason);
+  }
+}
+
 TEST(ProblemTest, HeadersTellClientsWhatToDo) {
   EXPECT_EQ(problem(Error{Reason::not_logged_in, {}, ""}, {}).headers.get("WWW-Authenticate"), "Bearer realm=\"gyre\"");
   EXPECT_EQ(problem(Error{Reason::too_many_requests, {{"seconds", "7"}}, ""}, {}).headers.get("Retry-After"), "7");

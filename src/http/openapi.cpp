@@ -12,6 +12,12 @@ namespace {
 
 namespace bj = boost::json;
 
+constexpr std::string_view about_v2 =
+    "RunPod's REST v2, over the same pods, templates and volumes as /v1. A list stands under its name in an object. A "
+    "refusal is `application/problem+json` (RFC 9457): `title`, `status`, `detail`, `errors`, and a stable `code`. "
+    "When "
+    "there is more, `X-Next-Cursor` and a `Link` with `rel=\"next\"` say where to go on.";
+
 constexpr std::string_view about =
     "Every answer carries `X-Request-Id`. A refusal is `application/problem+json` with a stable `code`, the words in "
     "English or Korean (`Accept-Language`), the field to blame and what to do. Lists are arrays; when there is more, "
@@ -46,6 +52,8 @@ std::string needed(const Route& route) {
   switch (route.access) {
     case Access::open:
       return "Needs no key.";
+    case Access::guest:
+      return "Needs no key for some of it; a pod's own key reaches that pod.";
     case Access::reader:
       out = "Needs a key or session of the workspace";
       break;
@@ -114,13 +122,15 @@ std::vector<Reason> errors_of(const Route& route) {
 }
 
 // An example of the refusal, with its placeholders standing: "no pod {pod}".
-bj::object example_of(Reason reason) {
+bj::object example_of(Reason reason, ProblemForm form) {
   Error error{reason, {}, ""};
   for (const auto& name : argument_names(reason)) {
     error.args.emplace_back(name, "{" + name + "}");
     if (name == "field") error.field = "{field}";
   }
-  const auto body = problem_json(problem_of(error, Language::en, "req-8zk2m1x0q4wv7c"));
+  const std::string request = "req-8zk2m1x0q4wv7c";
+  const auto body = form == ProblemForm::ours ? problem_json(problem_of(error, Language::en, request))
+                                              : problem_json(problem_v2_of(error, Language::en, request));
   return object_of({{"summary", text(error.message())}, {"value", json::parse(body).value()}});
 }
 
@@ -129,26 +139,35 @@ struct Shared {
   bj::object schemas, examples;
 };
 
+bj::object success(int status, const json::SchemaRef& answer, const std::string& type, Shared& shared) {
+  auto out = object_of({{"description", text(status_text(status))},
+                        {"headers", object_of({{"X-Request-Id", reference("#/components/headers/RequestId")}})}});
+  bj::object content;
+  if (!answer.empty())
+    content[type] = object_of({{"schema", answer.build(shared.schemas)}});
+  else if (type != "application/json")
+    content[type] = object_of({{"schema", object_of({{"type", "string"}})}});
+  if (!content.empty()) out["content"] = std::move(content);
+  return out;
+}
+
 bj::object responses(const Route& route, Shared& shared) {
   bj::object out;
-  auto success = object_of({{"description", text(status_text(route.status))},
-                            {"headers", object_of({{"X-Request-Id", reference("#/components/headers/RequestId")}})}});
-  bj::object content;
-  if (!route.answer.empty())
-    content[route.answer_type] = object_of({{"schema", route.answer.build(shared.schemas)}});
-  else if (route.answer_type != "application/json")
-    content[route.answer_type] = object_of({{"schema", object_of({{"type", "string"}})}});
-  if (!content.empty()) success["content"] = std::move(content);
-  out[std::to_string(route.status)] = std::move(success);
+  out[std::to_string(route.status)] = success(route.status, route.answer, route.answer_type, shared);
+  for (const auto& [status, answer] : route.other_answers)
+    out[std::to_string(status)] = success(status, answer, "application/json", shared);
 
+  const auto form = problem_form(route.path);
   std::map<int, bj::object> examples;  // by status
   for (const auto reason : errors_of(route)) {
     const auto code = reason_text(reason);
-    examples[status_of(error_code(reason))][code] = reference("#/components/examples/" + std::string(code));
-    if (!shared.examples.contains(code)) shared.examples[code] = example_of(reason);
+    const auto name = (form == ProblemForm::ours ? "" : "v2_") + std::string(code);
+    examples[status_of(reason, form)][code] = reference("#/components/examples/" + name);
+    if (!shared.examples.contains(name)) shared.examples[name] = example_of(reason, form);
   }
   for (auto& [status, of_status] : examples) {
-    auto body = object_of({{"schema", reference("#/components/schemas/Problem")}});
+    auto body = object_of({{"schema", form == ProblemForm::ours ? json::schema<Problem>().build(shared.schemas)
+                                                                : json::schema<ProblemV2>().build(shared.schemas)}});
     body["examples"] = std::move(of_status);
     auto answer = object_of({{"description", text(status_text(status))}});
     answer["content"] = object_of({{"application/problem+json", bj::value(std::move(body))}});
@@ -164,6 +183,7 @@ bj::object operation(const Route& route, Shared& shared) {
   out["description"] = route.description + (route.description.empty() ? "" : "\n\n") + needed(route);
   out["tags"] = bj::array{text(route.tag)};
   if (route.access == Access::open) out["security"] = bj::array();
+  if (route.access == Access::guest) out["security"] = bj::array{bj::object(), object_of({{"bearer", bj::array()}})};
   out["x-gyre-access"] = text(enum_text(route.access));  // the words above, for programs
   if (auto all = parameters(route); !all.empty()) out["parameters"] = std::move(all);
   if (route.web_socket) {
@@ -206,12 +226,14 @@ bj::object security_schemes() {
 
 }  // namespace
 
-std::string openapi(const std::vector<Route>& routes, const std::string& version) {
+std::string openapi(const std::vector<Route>& routes, const std::string& version, const OpenapiPart part) {
+  const bool v2_only = part == OpenapiPart::rest_v2;
   Shared shared;
-  json::schema<Problem>().build(shared.schemas);
+  if (!v2_only) json::schema<Problem>().build(shared.schemas);
   bj::object paths;
   bj::array tags;
   for (const auto& route : routes) {
+    if (v2_only && problem_form(route.path) != ProblemForm::rest_v2) continue;
     auto& path = paths[route.path];
     if (path.is_null()) path = bj::object();
     auto method = std::string(method_text(route.method));
@@ -240,7 +262,7 @@ std::string openapi(const std::vector<Route>& routes, const std::string& version
   out["openapi"] = "3.1.0";
   out["info"] = object_of({{"title", "Gyre"},
                            {"version", text(version)},
-                           {"description", text(about)},
+                           {"description", text(v2_only ? about_v2 : about)},
                            {"license", object_of({{"name", "Apache-2.0"}, {"identifier", "Apache-2.0"}})}});
   out["servers"] = bj::array{object_of({{"url", "/"}})};
   out["security"] = bj::array{object_of({{"bearer", bj::array()}}), object_of({{"api_key", bj::array()}}),

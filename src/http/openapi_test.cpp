@@ -93,6 +93,29 @@ TEST_F(OpenApiTest, EveryReferenceResolves) {
   EXPECT_GT(references, 10);
 }
 
+TEST(OpenApiV2Test, WhatIsBelowV2HasADocumentOfItsOwnAndItsOwnRefusals) {
+  auto all = routes();
+  auto change = route(Method::patch, "/v2/boxes/{id}", Access::writer, [](const Request&) { return ok(); });
+  change.body = change.answer = json::schema<Box>();
+  all.push_back(change);
+  for (const auto part : {OpenapiPart::whole, OpenapiPart::rest_v2}) {
+    const auto document = json::parse(openapi(all, "1.2.3", part)).value();
+    const bool v2_only = part == OpenapiPart::rest_v2;
+    EXPECT_EQ(document.at("paths").as_object().size(), v2_only ? 1u : 5u);
+    const auto& answers = document.at("paths").at("/v2/boxes/{id}").at("patch").at("responses").as_object();
+    const auto& wrong = answers.at("422").at("content").at("application/problem+json").as_object();
+    EXPECT_EQ(wrong.at("schema").at("$ref"), "#/components/schemas/ProblemV2");
+    EXPECT_EQ(wrong.at("examples").at("missing_field").at("$ref"), "#/components/examples/v2_missing_field");
+    EXPECT_EQ(document.at("components").at("schemas").as_object().contains("Problem"), !v2_only);
+    each(document, [&](const bj::object& object) {
+      const auto to = text_at(object, "$ref");
+      bj::error_code missing;
+      if (!to.empty()) document.find_pointer(to.substr(1), missing);
+      EXPECT_FALSE(missing) << to;
+    });
+  }
+}
+
 TEST_F(OpenApiTest, EveryPathParameterIsDeclaredOnceAndOperationsHaveNamesOfTheirOwn) {
   std::set<std::string> ids;
   for (const auto& [path, methods] : document.at("paths").as_object())

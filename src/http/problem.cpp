@@ -22,6 +22,20 @@ json::Fields fields(const Problem*) {
   };
 }
 
+json::Fields fields(const ProblemV2*) {
+  json::Fields out{
+      {"title", "the words of the status", R"("Not Found")"},
+      {"status", "the HTTP status again", "404"},
+      {"detail", "what kind of refusal it is; in Korean (Accept-Language) the sentence of errors",
+       R"("resource not found")"},
+      {"errors", "what is the matter, in English or Korean (Accept-Language)", R"(["no pod 2s56cp0pof1rmt"])"}};
+  for (auto& field : fields(static_cast<const Problem*>(nullptr)))
+    if (field.name == "type" || field.name == "code" || field.name == "field" || field.name == "fix" ||
+        field.name == "args" || field.name == "requestId")
+      out.push_back(std::move(field));
+  return out;
+}
+
 int status_of(ErrorCode code) {
   switch (code) {
     case ErrorCode::invalid_argument:
@@ -93,6 +107,8 @@ std::string_view status_text(int status) {
       return "Content Too Large";
     case 415:
       return "Unsupported Media Type";
+    case 422:
+      return "Unprocessable Entity";
     case 429:
       return "Too Many Requests";
     case 500:
@@ -121,7 +137,34 @@ Problem problem_of(const Error& error, Language language, std::string request_id
   return out;
 }
 
-std::string problem_json(const Problem& problem) {
+ProblemForm problem_form(std::string_view path) {
+  while (path.starts_with('/')) path.remove_prefix(1);  // as the router cuts it
+  const bool below = path == "v2" || path.starts_with("v2/");
+  return below ? ProblemForm::rest_v2 : ProblemForm::ours;
+}
+
+int status_of(Reason reason, ProblemForm form) {
+  const auto code = error_code(reason);
+  const bool unreadable =
+      reason == Reason::bad_request || reason == Reason::invalid_json || reason == Reason::upgrade_required;
+  if (form == ProblemForm::rest_v2 && code == ErrorCode::invalid_argument && !unreadable) return 422;
+  return status_of(code);
+}
+
+namespace {
+
+// What RunPod's clients are used to read; absent: our own sentence says more.
+std::string_view known_detail(Reason reason, int status) {
+  if (reason == Reason::not_logged_in) return "missing bearer token";
+  if (reason == Reason::access_denied) return "access denied";
+  if (status == 404) return "resource not found";
+  if (status == 405) return "The requested method is not allowed for this path.";
+  if (status == 422) return "Request validation failed.";
+  return {};
+}
+
+template <class AProblem>
+std::string without_absent(const AProblem& problem) {
   auto body = json::to_json(problem);
   auto& members = body.get_object();
   if (!problem.field) members.stable_erase("field");
@@ -130,18 +173,45 @@ std::string problem_json(const Problem& problem) {
   return json::serialize(body);
 }
 
+}  // namespace
+
+ProblemV2 problem_v2_of(const Error& error, Language language, std::string request_id) {
+  auto ours = problem_of(error, language, std::move(request_id));
+  ProblemV2 out;
+  out.status = status_of(error.reason, ProblemForm::rest_v2);
+  out.title = status_text(out.status);
+  const auto known = language == Language::en ? known_detail(error.reason, out.status) : std::string_view();
+  out.detail = known.empty() ? ours.detail : std::string(known);
+  out.errors = {std::move(ours.detail)};
+  out.type = std::move(ours.type);
+  out.code = std::move(ours.code);
+  out.field = std::move(ours.field);
+  out.fix = std::move(ours.fix);
+  out.args = std::move(ours.args);
+  out.requestId = std::move(ours.requestId);
+  return out;
+}
+
+std::string problem_json(const Problem& problem) { return without_absent(problem); }
+std::string problem_json(const ProblemV2& problem) { return without_absent(problem); }
+
 Response problem(const Error& error, const Request& request) {
+  const auto form = problem_form(request.path);
   const auto body = problem_of(error, request.language, request.request_id);
   Response response;
-  response.status = body.status;
+  response.status = status_of(error.reason, form);
   response.headers.add("Content-Type", "application/problem+json");
   response.headers.add("Content-Language", request.language == Language::ko ? "ko" : "en");
   response.headers.add("Cache-Control", "no-store");
   if (body.status == 401) response.headers.add("WWW-Authenticate", R"(Bearer realm="gyre")");
   const bool may_come_back = body.status == 429 || body.status == 503;
-  if (const auto seconds = body.args.find("seconds"); may_come_back && seconds != body.args.end())
+  if (const auto seconds = body.args.find("seconds"); may_come_back && seconds != body.args.end()) {
     response.headers.add("Retry-After", seconds->second);
-  response.body = problem_json(body);
+    if (form == ProblemForm::rest_v2 && body.status == 429)
+      response.headers.add("RateLimit", R"("requests";r=0;t=)" + seconds->second);
+  }
+  response.body = form == ProblemForm::ours ? problem_json(body)
+                                            : problem_json(problem_v2_of(error, request.language, request.request_id));
   return response;
 }
 

@@ -5,6 +5,8 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "base/result.hpp"
 #include "json/schema.hpp"
@@ -26,5 +28,31 @@ json::Fields fields(const Problem*);
 
 Problem problem_of(const Error& error, Language language, std::string request_id);
 std::string problem_json(const Problem& problem);  // leaves out what is absent
+
+// RunPod's REST v2 (/v2/...) words its refusals in its own way. One rule decides which of the two a path gets.
+enum class ProblemForm { ours, rest_v2 };
+ProblemForm problem_form(std::string_view path);
+
+// The statuses of the first form, but for input that was read and is wrong: that is 422 there.
+int status_of(Reason reason, ProblemForm form);
+
+// `detail` is one of few sentences that its clients know, where there is one; what is the matter stands in `errors`.
+struct ProblemV2 {
+  std::string title;
+  int status = 500;
+  std::string detail;
+  std::vector<std::string> errors;
+  std::string type, code;
+  std::optional<std::string> field;
+  std::optional<std::string> fix;
+  std::map<std::string, std::string> args;
+  std::string requestId;
+};
+BOOST_DESCRIBE_STRUCT(ProblemV2, (), (title, status, detail, errors, type, code, field, fix, args, requestId))
+
+json::Fields fields(const ProblemV2*);
+
+ProblemV2 problem_v2_of(const Error& error, Language language, std::string request_id);
+std::string problem_json(const ProblemV2& problem);
 
 }  // namespace gyre::http

@@ -76,6 +76,7 @@ struct RequestParser::Impl final : beast::basic_parser<true> {
     }
     request.method = *known;
     if (auto readable = set_target(request, raw); !readable) {
+      request.path = log_target;           // which API's words the refusal has is told by it
       held = std::move(readable).error();  // said once the headers have told in which language
       return;
     }

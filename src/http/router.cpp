@@ -38,7 +38,7 @@ std::string shown(std::string_view text) { return json::valid_utf8(text.substr(0
 // What the caller lacks for this route, as a scope is called; nothing when they may.
 std::optional<std::string_view> lacking(const Route& route, const Request& request) {
   const auto& caller = request.caller;
-  if (route.access == Access::open) return std::nullopt;
+  if (route.access == Access::open || route.access == Access::guest) return std::nullopt;
   if (caller.scope == Scope::pod) {
     const auto id = request.params.find("id");
     const bool own = route.pod_key && route.access != Access::admin && caller.pod && id != request.params.end() &&
@@ -84,6 +84,38 @@ bool names_tag(std::string_view header, std::string_view tag) {
     header.remove_prefix(comma + 1);
   }
   return false;
+}
+
+bool sends_a_key(const Request& request) {
+  return request.headers.has("Authorization") || request.query.get("api_key").has_value();
+}
+
+// ---- pages of other sites (CORS): with a key that the page itself has, and never with a visitor's session ----
+
+// What a browser asks before it sends such a request. Any path: what is wrong with it, the request itself is told.
+bool is_preflight(const Request& request) {
+  return request.method == Method::options && request.headers.has("Origin") &&
+         request.headers.has("Access-Control-Request-Method");
+}
+
+Response preflight_answer() {
+  Response out;
+  out.status = 204;
+  out.headers.add("Access-Control-Allow-Origin", "*");  // with which browsers send no cookies
+  out.headers.add("Access-Control-Allow-Methods", "GET, POST, PUT, PATCH, DELETE");
+  out.headers.add("Access-Control-Allow-Headers",
+                  "Authorization, Content-Type, Accept-Language, Idempotency-Key, If-Match, Last-Event-ID, User-Agent, "
+                  "X-Request-Id");
+  out.headers.add("Access-Control-Max-Age", "7200");
+  return out;
+}
+
+// Not for routes that are open: what they tell is for who reaches this server, not for every page its users look at.
+Response readable_by_pages(const Request& request, Response response) {
+  if (!request.headers.has("Origin") || !sends_a_key(request)) return response;
+  response.headers.set("Access-Control-Allow-Origin", "*");
+  response.headers.set("Access-Control-Expose-Headers", "ETag, Link, Retry-After, X-Next-Cursor, X-Request-Id");
+  return response;
 }
 
 // The reader has this version already.
@@ -175,7 +207,7 @@ Response Router::dispatch(Request request) {
     else
       request.request_id = "req-" + core_.random().letters_and_digits(14);
   }
-  auto response = not_modified_if_known(request, answer(request));
+  auto response = is_preflight(request) ? preflight_answer() : answer(request);
   response.headers.set("X-Request-Id", request.request_id);
   if (!response.headers.has("Cache-Control")) response.headers.add("Cache-Control", "no-store");
   return response;
@@ -185,7 +217,9 @@ Response Router::answer(Request& request) {
   std::vector<std::string_view> values;
   const auto path = segments(request.path);
   const auto* node = paths_->find(path, 0, values);
-  if (!node) return problem(Error{Reason::route_not_found, {{"path", shown(request.path)}}, ""}, request);
+  if (!node)
+    return readable_by_pages(request,
+                             problem(Error{Reason::route_not_found, {{"path", shown(request.path)}}, ""}, request));
 
   auto found = node->routes.find(request.method);
   if (found == node->routes.end() && request.method == Method::head) found = node->routes.find(Method::get);
@@ -200,7 +234,7 @@ Response Router::answer(Request& request) {
       response = problem(Error{Reason::method_not_allowed, std::move(args), ""}, request);
     }
     response.headers.add("Allow", node->allowed());
-    return response;
+    return readable_by_pages(request, std::move(response));
   }
 
   const Route& route = routes_[found->second];
@@ -208,6 +242,8 @@ Response Router::answer(Request& request) {
   for (const auto segment : segments(route.path))
     if (is_param(segment)) request.params[param_name(segment)] = values[next++];
   const auto of_route = [&](Response response) {
+    response = not_modified_if_known(request, std::move(response));
+    if (route.access != Access::open) response = readable_by_pages(request, std::move(response));
     response.route = route.path;
     return response;
   };
@@ -225,7 +261,11 @@ Response Router::answer(Request& request) {
 }
 
 Result<Response> Router::serve(const Route& route, Request& request) {
-  if (route.access != Access::open) {
+  if (route.access == Access::guest) {
+    auto caller = authenticate_(request);
+    const bool nobody = !caller && caller.error().reason == Reason::not_logged_in && !sends_a_key(request);
+    if (!nobody) request.caller = TRY(std::move(caller));
+  } else if (route.access != Access::open) {
     request.caller = TRY(authenticate_(request));
     if (const auto needed = lacking(route, request))
       return fail(Reason::access_denied, {{"needed", std::string(*needed)}});

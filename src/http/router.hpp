@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "http/message.hpp"
@@ -16,11 +17,12 @@ namespace gyre::http {
 
 enum class Access {
   open,    // anyone
+  guest,   // anyone; who sends a key or has a session is known, and a key that is none is refused. Also a pod's own key
   reader,  // any valid key or session of the workspace, not a pod's own key
   writer,  // READ_WRITE
   admin,   // the operator of this installation, READ_WRITE
 };
-BOOST_DESCRIBE_ENUM(Access, open, reader, writer, admin)
+BOOST_DESCRIBE_ENUM(Access, open, guest, reader, writer, admin)
 
 struct QueryParameter {
   std::string name, description, example;
@@ -47,6 +49,8 @@ struct Route {
   int status = 200;
   json::SchemaRef answer;  // empty: no body, or described in `description`
   std::string answer_type = "application/json";
+  // Where it may also succeed with another status; an empty schema: without a body. `description` says when.
+  std::vector<std::pair<int, json::SchemaRef>> other_answers;
   std::vector<Reason> errors;  // beyond those every route may give
   Handler handler;
 };
@@ -68,6 +72,7 @@ class Router {
   // a handler undoes its changes and becomes a 500. So does an error that a handler returns; a handler that must keep
   // rows and refuse (counting failed log-ins) returns problem(...) as a Response.
   // A HEAD is answered as GET: the body is there for its length and is not sent.
+  // Pages of other sites may ask with a key of their own; the border that keeps them from a visitor's session stays.
   Response dispatch(Request request);
 
  private:
@@ -89,7 +94,9 @@ std::string etag(std::string_view version);
 // our tags name versions, not bytes, and proxies that compress add it.
 Result<void> check_if_match(const Request& request, std::string_view etag);
 
-// The OpenAPI 3.1 document of a route table, as text with line breaks.
-std::string openapi(const std::vector<Route>& routes, const std::string& version);
+// The OpenAPI 3.1 document of a route table, as text with line breaks; of all of it, or of what is below /v2/.
+enum class OpenapiPart { whole, rest_v2 };
+std::string openapi(const std::vector<Route>& routes, const std::string& version,
+                    OpenapiPart part = OpenapiPart::whole);
 
 }  // namespace gyre::http

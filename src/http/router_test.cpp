@@ -69,6 +69,36 @@ TEST(RouterTest, WhatIsNotThereIs404AndAWrongMethodIs405) {
   EXPECT_EQ(world.call(Method::head, "/v1/pods", "").status, 401);
 }
 
+TEST(RouterTest, APageOfAnotherSiteMayAskWithAKeyOfItsOwnAndNeverWithASession) {
+  World world;
+  world.router->add({route(Method::post, "/v1/pods", Access::writer, [](const Request&) { return ok(); })});
+  // Any path: the browser shows its page only what the request itself is told.
+  for (const char* path : {"/v1/pods", "/v2/endpoint/run"}) {
+    const auto asked = world.call(Method::options, path, "", {},
+                                  {{"Origin", "https://elsewhere.example"},
+                                   {"Access-Control-Request-Method", "POST"},
+                                   {"Access-Control-Request-Headers", "authorization,content-type"}});
+    EXPECT_EQ(asked.status, 204);
+    EXPECT_EQ(asked.headers.get("Access-Control-Allow-Origin"), "*");
+    EXPECT_FALSE(asked.headers.has("Access-Control-Allow-Credentials"));
+    for (const char* name : {"Authorization, Content-Type", "User-Agent"})  // RunPod's JavaScript SDK sets the latter
+      EXPECT_NE(asked.headers.get("Access-Control-Allow-Headers").find(name), std::string::npos);
+    EXPECT_NE(asked.headers.get("Access-Control-Allow-Methods").find("POST"), std::string::npos);
+  }
+  world.router->add({route(Method::post, "/open", Access::open, [](const Request&) { return ok(); })});
+  const auto from = [&](const char* target, const char* who) {
+    const auto answer = world.call(Method::post, target, who, {}, {{"Origin", "https://elsewhere.example"}});
+    EXPECT_FALSE(answer.headers.has("Access-Control-Allow-Credentials"));
+    return std::pair(answer.status, std::string(answer.headers.get("Access-Control-Allow-Origin")));
+  };
+  EXPECT_EQ(from("/v1/pods", "writer"), std::pair(200, std::string("*")));
+  EXPECT_EQ(from("/v1/pods", "nonsense"), std::pair(401, std::string("*"))) << "what is wrong can be read, too";
+  EXPECT_EQ(from("/nowhere", "writer"), std::pair(404, std::string("*")));
+  EXPECT_EQ(from("/v1/pods", ""), std::pair(401, std::string())) << "without a key nothing can be read";
+  EXPECT_EQ(from("/open", "nonsense"), std::pair(200, std::string())) << "what is no key opens nothing";
+  EXPECT_FALSE(world.call(Method::post, "/v1/pods", "writer").headers.has("Access-Control-Allow-Origin"));
+}
+
 TEST(RouterTest, ATableThatContradictsItselfIsRefusedAtStart) {
   World world;
   const auto refused = [&](auto&& change) {

@@ -259,7 +259,7 @@ struct Server::Impl {
 
   // ---- listening ----
 
-  Result<> listen(const ServerOptions::Listen& on) {
+  Result<> listen(const ServerOptions::Listen& on, std::size_t of) {
     const auto cannot = [&](const error_code& why) {
       if (why == asio::error::address_in_use) return gyre::fail(Reason::address_in_use, {{"address", on.address}});
       return gyre::fail(Reason::cannot_listen, {{"address", on.address}, {"detail", why.message()}});
@@ -287,7 +287,7 @@ struct Server::Impl {
     std::size_t here = 0;
     for (auto endpoint : endpoints) {
       endpoint.port(port);
-      failed = open_listener(endpoint, on.tls);
+      failed = open_listener(endpoint, on.tls, of);
       // A machine without IPv6 still has the other half of a name or of `*`.
       const bool no_such_family =
           failed == asio::error::address_family_not_supported || failed == boost::system::errc::address_not_available;
@@ -299,7 +299,7 @@ struct Server::Impl {
     return here > 0 ? Result<>{} : cannot(failed);
   }
 
-  error_code open_listener(const asio::ip::tcp::endpoint& endpoint, bool with_tls) {
+  error_code open_listener(const asio::ip::tcp::endpoint& endpoint, bool with_tls, std::size_t of) {
     error_code failed;
     const auto executor = ios.front()->context.get_executor();
     Acceptor acceptor(executor);
@@ -316,7 +316,7 @@ struct Server::Impl {
     if (failed) return failed;
     const auto local = acceptor.local_endpoint(failed);
     if (failed) return failed;
-    bound.push_back({host_text(local.address()), local.port(), with_tls});
+    bound.push_back({host_text(local.address()), local.port(), with_tls, of});
     listeners.push_back(std::make_unique<Listener>(Listener{std::move(acceptor), with_tls, Alarm(executor)}));
     return {};
   }
@@ -452,8 +452,10 @@ struct Server::Impl {
 
 namespace {
 
-Result<std::shared_ptr<asio::ssl::context>> asio_tls(const TlsFiles& files) {
-  const auto context = TRY(server_tls(files));
+Result<std::shared_ptr<asio::ssl::context>> asio_tls(const ServerOptions& options) {
+  const bool only_other = options.tls.empty();
+  const auto context = TRY(server_tls(only_other ? options.other_tls : options.tls));
+  if (!only_other && !options.other_tls.empty()) show_by_name(*context, *TRY(server_tls(options.other_tls)));
   ::SSL_CTX_up_ref(context.get());  // Asio's context frees one reference of its own
   return std::make_shared<asio::ssl::context>(context.get());
 }
@@ -465,11 +467,11 @@ Result<std::unique_ptr<Server>> Server::start(ServerOptions options, Dispatch di
   auto proxies = TRY(TrustedProxies::parse(options.trusted_proxies));
   std::shared_ptr<asio::ssl::context> tls;
   const auto& on = options.listen;
-  if (std::any_of(on.begin(), on.end(), [](const auto& listen) { return listen.tls; }))
-    tls = TRY(asio_tls(options.tls));
+  if (std::any_of(on.begin(), on.end(), [](const auto& listen) { return listen.tls; })) tls = TRY(asio_tls(options));
   auto site = std::make_shared<Site>(std::move(options), std::move(proxies), std::move(dispatch), metrics);
   auto impl = std::make_unique<Impl>(std::move(site), std::move(tls));
-  for (const auto& listen : impl->site->options.listen) TRY(impl->listen(listen));
+  const auto& addresses = impl->site->options.listen;
+  for (std::size_t of = 0; of < addresses.size(); ++of) TRY(impl->listen(addresses[of], of));
   for (const auto& listener : impl->listeners) impl->accept(*listener);
   for (const auto& io : impl->ios) io->run();
   return std::unique_ptr<Server>(new Server(std::move(impl)));
@@ -485,8 +487,12 @@ std::string Server::Bound::url() const {
 
 const std::vector<Server::Bound>& Server::bound() const { return impl_->bound; }
 
+bool Server::has_tls() const {
+  return std::any_of(impl_->bound.begin(), impl_->bound.end(), [](const auto& bound) { return bound.tls; });
+}
+
 Result<> Server::reload_tls() {
-  auto fresh = TRY(asio_tls(impl_->site->options.tls));
+  auto fresh = TRY(asio_tls(impl_->site->options));
   const std::lock_guard lock(impl_->mutex);
   impl_->tls = std::move(fresh);
   return {};

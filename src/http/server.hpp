@@ -24,7 +24,8 @@ struct ServerOptions {
     bool tls = false;
   };
   std::vector<Listen> listen;
-  TlsFiles tls;  // needed if one of `listen` says so
+  TlsFiles tls;        // needed if one of `listen` says so
+  TlsFiles other_tls;  // shown to clients who ask for a name that stands in it, and to all where `tls` is empty
   unsigned io_threads = 1;
   std::vector<std::string> trusted_proxies;  // whose X-Forwarded-For and -Proto are believed: "10.0.0.0/8", "::1"
   bool access_log = true;                    // one line at level info for each request
@@ -68,11 +69,13 @@ class Server {
     std::string host;  // "127.0.0.1", "::1", "0.0.0.0"
     std::uint16_t port = 0;
     bool tls = false;
+    std::size_t of = 0;       // which of the options' addresses
     std::string url() const;  // "http://127.0.0.1:8080", "https://[::1]:8443"
   };
   const std::vector<Bound>& bound() const;  // in the order of the options; a name or `*` may give two
 
-  // Reads certificate and key again; new connections get them. On an error the old ones stay. Any thread.
+  bool has_tls() const;  // on any of its addresses
+  // Reads certificates and keys again; new connections get them. On an error the old ones stay. Any thread.
   Result<> reload_tls();
 
   // No new connections; idle ones are closed; requests in flight are answered with "Connection: close". What is not

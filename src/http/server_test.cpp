@@ -98,8 +98,9 @@ class Client {
   }
   std::string call(const std::string& request) { return send(request) ? read_answer() : "could not send"; }
 
-  bool start_tls(SSL_CTX* context) {
+  bool start_tls(SSL_CTX* context, const char* name = nullptr) {
     ssl_ = ::SSL_new(context);
+    if (name) ::SSL_set_tlsext_host_name(ssl_, name);
     ::SSL_set_fd(ssl_, socket_);
     return ::SSL_connect(ssl_) == 1;
   }
@@ -727,6 +728,38 @@ TEST_F(TlsServerTest, DoesNotStartWithoutACertificate) {
   ASSERT_FALSE(started);
   EXPECT_EQ(started.error().reason, Reason::tls_unusable);
   EXPECT_NE(started.error().message().find("nowhere.crt"), std::string::npos);
+}
+
+TEST_F(TlsServerTest, ShowsAnotherCertificateToWhoAsksForAnotherName) {
+  const auto other = make_certificate(folder, "api.runpod.io");
+  options.other_tls = {other.certificate, other.key};
+  start();
+  EXPECT_TRUE(server->has_tls());
+  const auto shown_to = [&](const char* asked) {
+    auto one = client();
+    EXPECT_TRUE(one.start_tls(context.get(), asked));
+    EXPECT_TRUE(one.call(get("/x")).starts_with("HTTP/1.1 200 "));
+    return name_of(one);
+  };
+  EXPECT_EQ(shown_to("api.runpod.io"), "api.runpod.io");
+  EXPECT_EQ(shown_to("gyre.example.com"), "first");
+  EXPECT_EQ(shown_to(nullptr), "first");
+  auto waiting = client();  // its handshake is still to come when both are read again
+  ASSERT_TRUE(server->reload_tls());
+  ASSERT_TRUE(waiting.start_tls(context.get(), "api.runpod.io"));
+  EXPECT_EQ(name_of(waiting), "api.runpod.io");
+}
+
+TEST_F(TlsServerTest, TheOtherCertificateAloneIsShownToAll) {
+  const auto other = make_certificate(folder, "api.runpod.io");
+  options.other_tls = {other.certificate, other.key};
+  options.tls = {};
+  options.listen = {{"127.0.0.1:0", true}, {"127.0.0.1:0", false}};
+  start();
+  auto one = client();
+  ASSERT_TRUE(one.start_tls(context.get(), "gyre.example.com"));
+  EXPECT_EQ(name_of(one), "api.runpod.io");
+  EXPECT_TRUE(server->reload_tls());
 }
 
 TEST_F(TlsServerTest, DrainsWhileHandshakesAndStreamsAreOpen) {

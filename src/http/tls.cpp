@@ -2,6 +2,9 @@
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+
+#include "base/check.hpp"
 
 namespace gyre::http {
 namespace {
@@ -31,7 +34,29 @@ int choose_http11(SSL*, const unsigned char** out, unsigned char* out_size, cons
   return SSL_TLSEXT_ERR_OK;
 }
 
+// Where a context keeps the other one, and lets it go: connections hold the context itself, and may ask after a reload.
+int other_context_index() {
+  static const int index = SSL_CTX_get_ex_new_index(
+      0, nullptr, nullptr, nullptr,
+      [](void*, void* other, CRYPTO_EX_DATA*, int, long, void*) { SSL_CTX_free(static_cast<SSL_CTX*>(other)); });
+  return index;
+}
+
+int choose_by_name(SSL* connection, int*, void*) {
+  const char* name = SSL_get_servername(connection, TLSEXT_NAMETYPE_host_name);
+  auto* other = static_cast<SSL_CTX*>(SSL_CTX_get_ex_data(SSL_get_SSL_CTX(connection), other_context_index()));
+  if (name != nullptr && other != nullptr && X509_check_host(SSL_CTX_get0_certificate(other), name, 0, 0, nullptr) == 1)
+    SSL_set_SSL_CTX(connection, other);
+  return SSL_TLSEXT_ERR_OK;
+}
+
 }  // namespace
+
+void show_by_name(ssl_ctx_st& context, ssl_ctx_st& other) {
+  SSL_CTX_up_ref(&other);
+  CHECK(SSL_CTX_set_ex_data(&context, other_context_index(), &other) == 1);
+  SSL_CTX_set_tlsext_servername_callback(&context, choose_by_name);
+}
 
 Result<std::shared_ptr<ssl_ctx_st>> server_tls(const TlsFiles& files) {
   ERR_clear_error();

@@ -20,4 +20,7 @@ struct TlsFiles {
 // Reads both files now. tls_unusable names the file and what OpenSSL says of it.
 Result<std::shared_ptr<ssl_ctx_st>> server_tls(const TlsFiles& files);
 
+// Clients of `context` who ask for a name that stands in the certificate of `other` are shown that one.
+void show_by_name(ssl_ctx_st& context, ssl_ctx_st& other);
+
 }  // namespace gyre::http

@@ -6,7 +6,8 @@
 //
 // Supported members: bool, integers (range-checked), double, std::string, Id, Time (RFC 3339), described enums,
 // std::optional, std::vector, std::map<std::string, T>, nested described structs, boost::json::value (as it is), and
-// whatever has a Wire<T> of its own. Which members may be absent is told in schema.hpp.
+// whatever has a Wire<T> of its own. A member `public_` is "public" on the wire. Which members may be absent is told in
+// schema.hpp.
 #pragma once
 
 #include <boost/describe.hpp>
@@ -203,12 +204,18 @@ Member member_of(std::string_view name) {
           [](Definitions& definitions) { return Wire<Type>::schema(definitions); }};
 }
 
+// `template_` is "template": words of C++ are spelt with an underscore at their end.
+constexpr std::string_view wire_name(std::string_view member) {
+  return member.ends_with('_') ? member.substr(0, member.size() - 1) : member;
+}
+
 template <Described T>
 const Shape& shape_of() {
   static const Shape shape = [] {
     std::vector<Member> members;
     using All = boost::describe::describe_members<T, boost::describe::mod_public | boost::describe::mod_inherited>;
-    boost::mp11::mp_for_each<All>([&](auto d) { members.push_back(member_of<T, decltype(d)::pointer>(d.name)); });
+    boost::mp11::mp_for_each<All>(
+        [&](auto d) { members.push_back(member_of<T, decltype(d)::pointer>(wire_name(d.name))); });
     if constexpr (HasWords<T>) {
       const Fields words = fields(static_cast<const T*>(nullptr));
       return make_shape(std::move(members), &words);

@@ -114,6 +114,22 @@ Result<std::vector<std::string>> split_command(std::string_view text, const std:
   return out;
 }
 
+std::string command_line(const std::vector<std::string>& words) {
+  constexpr std::string_view plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_=./:@%+,";
+  std::string out;
+  for (const auto& word : words) {
+    if (!out.empty()) out += ' ';
+    if (!word.empty() && word.find_first_not_of(plain) == std::string::npos) {
+      out += word;
+      continue;
+    }
+    out += '\'';
+    for (const char c : word) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
+    out += '\'';
+  }
+  return out;
+}
+
 Result<CommandWish> parse_docker_args(std::string_view text, const std::string& field) {
   CommandWish out;
   const auto start = text.find_first_not_of(" \t\r\n");

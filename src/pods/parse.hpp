@@ -27,6 +27,9 @@ Result<std::vector<PortWish>> parse_ports(const std::vector<std::string>& texts,
 // understands \" \\ \$ \`; a backslash outside quotes keeps the next character. No expansion of any kind.
 Result<std::vector<std::string>> split_command(std::string_view text, const std::string& field);
 
+// The other way: one line that a shell, and dockerArgs, would cut into the same words.
+std::string command_line(const std::vector<std::string>& words);
+
 struct CommandWish {
   std::optional<std::vector<std::string>> entrypoint, command;  // absent: the image's own
   bool operator==(const CommandWish&) const = default;

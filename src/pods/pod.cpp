@@ -1,6 +1,8 @@
 #include "pods/pod.hpp"
 
+#include <algorithm>
 #include <boost/json/object.hpp>
+#include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 
 #include "base/enum_text.hpp"
@@ -27,15 +29,28 @@ std::string_view verb(PodEvent event) {
 
 }  // namespace
 
-std::string allowed_verbs(PodState state) {
-  std::string out;
+std::vector<std::string_view> verbs_of(PodState state) {
+  std::vector<std::string_view> out;
   for (const auto& row : pod_transitions) {
     const auto word = verb(row.event);
-    if (row.from != state || word.empty() || out.find(word) != std::string::npos) continue;
+    if (row.from != state || word.empty() || std::find(out.begin(), out.end(), word) != out.end()) continue;
     if (row.event == PodEvent::starting_again && state == PodState::host_lost) continue;  // its host must answer first
-    out += (out.empty() ? "" : ", ") + std::string(word);
+    out.push_back(word);
   }
+  return out;
+}
+
+std::string allowed_verbs(PodState state) {
+  std::string out;
+  for (const auto word : verbs_of(state)) out += (out.empty() ? "" : ", ") + std::string(word);
   return out.empty() ? "-" : out;
+}
+
+Because why(const Pod& pod) {
+  Because out{reason_from_text(pod.reason), {}, pod.reason_until};
+  const auto stored = boost::json::parse(pod.reason_args.empty() ? "{}" : pod.reason_args);
+  for (const auto& [name, value] : stored.as_object()) out.args.emplace_back(name, value.as_string());
+  return out;
 }
 
 Result<> apply(Pod& pod, PodEvent event, Time now, Because because) {

@@ -7,9 +7,11 @@
 #include <boost/describe.hpp>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/ids.hpp"
+#include "base/money.hpp"
 #include "base/result.hpp"
 #include "base/time.hpp"
 #include "link/messages.hpp"
@@ -39,7 +41,7 @@ enum class PodEvent {
   container_up,     // all its containers run
   starting_again,   // its host makes new containers (after a reboot), or restart was asked
   stop,             // asked by a user, or by us with a reason
-  interrupt,        // somebody with precedence needs the GPU
+  interrupt,        // of a spot pod: somebody with precedence needs the room
   containers_gone,  // the agent says that nothing of it runs any more
   ended,            // the main container ended well and the restart policy lets it rest
   broke,            // it cannot run, or ended badly and the restart policy lets it rest
@@ -146,6 +148,16 @@ constexpr bool holds_shares(PodState state) {
          state == PodState::host_lost || state == PodState::stopping || state == PodState::deleting;
 }
 
+// What it holds is being given up, and nothing more need be done for that.
+constexpr bool is_leaving(PodState state) {
+  return state == PodState::interrupting || state == PodState::stopping || state == PodState::deleting;
+}
+
+// A spot pod in these states may be interrupted.
+constexpr bool can_be_interrupted(PodState state) {
+  return state == PodState::provisioning || state == PodState::running;
+}
+
 // In these states it counts against its workspace's quota: it runs, may run, or will.
 constexpr bool uses_quota(PodState state) { return state == PodState::queued || holds_shares(state); }
 
@@ -209,11 +221,13 @@ struct Pod {
   std::optional<Time> started_at;
   std::int64_t version = 0;
   std::optional<MachineTypeId> machine_type;  // what of its workspace's quota it uses while it is not stopped
+  std::optional<Money> bid;                   // of a spot pod, for each GPU and hour; none: on demand
+  std::optional<Time> stop_at, terminate_at;  // by itself
 };
 BOOST_DESCRIBE_STRUCT(Pod, (),
                       (id, workspace, account, name, state, reason, reason_args, reason_until, generation, run, host,
                        zero_gpu, wish, seen, host_name, key_sealed, queue_order, created_at, state_changed_at,
-                       started_at, version, machine_type))
+                       started_at, version, machine_type, bid, stop_at, terminate_at))
 
 // Why a pod is in the state it is in; kept with it and shown in the reader's language.
 struct Because {
@@ -222,10 +236,13 @@ struct Because {
   std::optional<Time> until;
 };
 
+Because why(const Pod& pod);  // as its row keeps it
+
 // Moves the pod, or refuses and names what a user may do instead.
 Result<> apply(Pod& pod, PodEvent event, Time now, Because because = {});
 
-// "start, delete": the verbs a user has in this state.
-std::string allowed_verbs(PodState state);
+// The verbs a user has in this state: start, stop, restart, delete.
+std::vector<std::string_view> verbs_of(PodState state);
+std::string allowed_verbs(PodState state);  // "start, delete"
 
 }  // namespace gyre

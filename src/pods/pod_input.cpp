@@ -37,6 +37,15 @@ const json::Field networking{"globalNetworking",
                              "a private network between hosts; not offered yet, only false is accepted", "false"};
 const json::Field registry_auth_id{"containerRegistryAuthId",
                                    "a stored registry credential of the workspace, for a private image", R"("")"};
+const json::Field stop_after{"stopAfter",
+                             "when the pod stops by itself: a span from now such as 45m, 1h30m or 7d, or a time; its "
+                             "volume stays. Empty: never",
+                             R"("12h")"};
+const json::Field terminate_after{
+    "terminateAfter",
+    "when the pod is deleted by itself, with its volume: a span from now or a time. Empty: "
+    "never",
+    R"("7d")"};
 const json::Field restart{"restartPolicy", "what happens when the main container ends: always, on_failure or never",
                           R"("always")"};
 
@@ -67,7 +76,8 @@ json::Fields fields(const CreatePod*) {
       {"gpuTypeIds", "acceptable GPU types; none given: any", R"(["NVIDIA A40"])"},
       {"gpuTypePriority", "availability: the best fit among the types; custom: the first in the list that is free",
        R"("availability")"},
-      {"dataCenterPriority", "availability or custom; without effect while there is one data centre",
+      {"dataCenterPriority",
+       "availability: the best fit among the data centres; custom: the first in the list with room",
        R"("availability")"},
       {"cpuFlavorPriority", "availability or custom; without effect while CPU flavours are not offered",
        R"("availability")"},
@@ -80,8 +90,8 @@ json::Fields fields(const CreatePod*) {
       {"minDownloadMbps", "accepted and not used yet", "0"},
       {"minUploadMbps", "accepted and not used yet", "0"},
       {"allowedCudaVersions", "the host's driver must support one of these", R"(["12.4"])"},
-      {"dataCenterIds", "accepted and not used while there is one data centre", R"([])"},
-      {"countryCodes", "accepted and not used while there is one data centre", R"([])"},
+      {"dataCenterIds", "data centres where it may be (GET /v1/catalog/datacenters); none given: any", R"(["LOCAL"])"},
+      {"countryCodes", "countries where it may be, as those of the data centres; none given: any", R"([])"},
       disk,
       volume,
       mount,
@@ -94,7 +104,10 @@ json::Fields fields(const CreatePod*) {
       ports,
       {"supportPublicIp", "accepted; TCP ports are always mapped on the host's address", "true"},
       networking,
-      {"interruptible", "a spot pod; not offered yet, only false is accepted", "false"},
+      {"interruptible",
+       "a spot pod: cheaper, and stopped when a pod on demand or a higher bid needs its room (SIGTERM, SIGKILL after "
+       "5 s; the volume stays)",
+       "false"},
       locked,
       registry_auth_id,
       {"containers", "further containers that share the pod's network, GPUs and volume", "[]"},
@@ -108,6 +121,10 @@ json::Fields fields(const CreatePod*) {
        "a machine type by its name or id: it brings the GPUs, vCPUs and memory, and counts against the workspace's "
        "quota of it while the pod is not stopped",
        R"("g2.small")"},
+      {"bidPerGpu",
+       "what a spot pod bids: dollars an hour for each GPU; without it the lowest bid that its GPU types take", "0.22"},
+      stop_after,
+      terminate_after,
   };
 }
 
@@ -125,7 +142,9 @@ json::Fields fields(const UpdatePod*) {
           networking,
           locked,
           registry_auth_id,
-          restart};
+          restart,
+          stop_after,
+          terminate_after};
 }
 
 }  // namespace gyre

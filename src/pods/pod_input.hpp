@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/money.hpp"
 #include "json/schema.hpp"
 
 namespace gyre {
@@ -51,6 +52,8 @@ struct CreatePod {
   std::optional<int> minGpuMemoryInGb, memoryInGb;
   std::optional<RegistryAuthInput> registryAuth;
   std::optional<std::string> machineType;
+  std::optional<Money> bidPerGpu;
+  std::optional<std::string> stopAfter, terminateAfter;  // RunPod has these in GraphQL
 };
 BOOST_DESCRIBE_STRUCT(CreatePod, (),
                       (name, imageName, templateId, computeType, cloudType, gpuTypeIds, gpuTypePriority,
@@ -59,7 +62,8 @@ BOOST_DESCRIBE_STRUCT(CreatePod, (),
                        dataCenterIds, countryCodes, containerDiskInGb, volumeInGb, volumeMountPath, networkVolumeId,
                        dockerEntrypoint, dockerStartCmd, dockerArgs, env, ports, supportPublicIp, globalNetworking,
                        interruptible, locked, containerRegistryAuthId, containers, restartPolicy, minCudaVersion,
-                       shmSizeInGb, minGpuMemoryInGb, memoryInGb, registryAuth, machineType))
+                       shmSizeInGb, minGpuMemoryInGb, memoryInGb, registryAuth, machineType, bidPerGpu, stopAfter,
+                       terminateAfter))
 json::Fields fields(const CreatePod*);
 
 struct UpdatePod {
@@ -71,12 +75,12 @@ struct UpdatePod {
   std::optional<std::map<std::string, std::string>> env;
   std::optional<boost::json::value> ports;
   std::optional<bool> globalNetworking, locked;
-  std::optional<std::string> containerRegistryAuthId, restartPolicy;
+  std::optional<std::string> containerRegistryAuthId, restartPolicy, stopAfter, terminateAfter;
 };
 BOOST_DESCRIBE_STRUCT(UpdatePod, (),
                       (name, imageName, containerDiskInGb, volumeInGb, volumeMountPath, dockerEntrypoint,
                        dockerStartCmd, dockerArgs, env, ports, globalNetworking, locked, containerRegistryAuthId,
-                       restartPolicy))
+                       restartPolicy, stopAfter, terminateAfter))
 json::Fields fields(const UpdatePod*);
 
 }  // namespace gyre

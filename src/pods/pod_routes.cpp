@@ -5,6 +5,7 @@
 #include "events/event_view.hpp"
 #include "http/page.hpp"
 #include "http/update_route.hpp"
+#include "json/money.hpp"
 #include "pods/pod_view.hpp"
 
 namespace gyre {
@@ -16,18 +17,20 @@ using http::Request;
 using http::Response;
 using http::Route;
 
-MachinePart machine_part(const Request& request) {
-  return request.query.flag("includeMachine") ? MachinePart::included : MachinePart::left_out;
+PodParts parts(const Request& request) {
+  return {.machine = request.query.flag("includeMachine"),
+          .network_volume = request.query.flag("includeNetworkVolume")};
 }
 
 const http::QueryParameter include_machine{"includeMachine", "its host in RunPod's words, in `machine`", "true"};
+const http::QueryParameter include_volume{"includeNetworkVolume", "its network volume, in `networkVolume`", "true"};
 
 std::string etag_of(const Pod& pod) { return http::etag(std::to_string(pod.version)); }
 
 Response shown(int status, const PodService& pods, Pod pod, const Request& request) {
   const auto tag = etag_of(pod);
-  auto response = http::json_response(
-      status, json::encode(view(pods.detail(std::move(pod)), request.language, machine_part(request))));
+  auto response =
+      http::json_response(status, json::encode(view(pods.detail(std::move(pod)), request.language, parts(request))));
   response.headers.set("ETag", tag);
   return response;
 }
@@ -50,13 +53,14 @@ bool contains(const std::vector<std::string>& list, const std::string& item) {
 
 // The filters of GET /v1/pods; each absent one lets everything through.
 struct Filter {
-  std::vector<std::string> compute, desired, id, image, name, status, gpu_types, templates, volumes;
+  std::vector<std::string> compute, desired, id, image, name, status, gpu_types, templates, volumes, data_centers;
 
   static Result<Filter> of(const Request& request) {
     Filter out{
         request.query.all("computeType"), request.query.all("desiredStatus"), request.query.all("id"),
         request.query.all("imageName"),   request.query.all("name"),          request.query.all("status"),
-        request.query.all("gpuTypeId"),   request.query.all("templateId"),    request.query.all("networkVolumeId")};
+        request.query.all("gpuTypeId"),   request.query.all("templateId"),    request.query.all("networkVolumeId"),
+        request.query.all("dataCenterId")};
     for (const auto& text : out.compute)
       if (text != "GPU" && text != "CPU") return invalid("computeType", Detail::one_of, {{"choices", "GPU, CPU"}});
     for (const auto& text : out.desired)
@@ -96,8 +100,12 @@ Result<Response> list(const PodService& pods, const Request& request) {
   const auto page = TRY(http::page_of(request, order, 2));
   constexpr int pods_max = 100'000;
   std::vector<Pod> found;
+  const auto hosts = pods.hosts_in(filter.data_centers);
+  const auto there = [&](const Pod& pod) {
+    return filter.data_centers.empty() || (pod.host && std::find(hosts.begin(), hosts.end(), *pod.host) != hosts.end());
+  };
   for (auto& pod : pods.list(request.caller, Time::max(), "", pods_max))
-    if (filter.lets_through(pod)) found.push_back(std::move(pod));
+    if (there(pod) && filter.lets_through(pod)) found.push_back(std::move(pod));
   const bool descending = order.front() == '-';
   std::sort(found.begin(), found.end(), [&](const Pod& a, const Pod& b) {
     return descending ? sort_key(a, order) > sort_key(b, order) : sort_key(a, order) < sort_key(b, order);
@@ -110,7 +118,7 @@ Result<Response> list(const PodService& pods, const Request& request) {
   if (more) found.resize(static_cast<std::size_t>(page.limit));
   std::vector<PodView> views;
   for (const auto& pod : found)
-    views.push_back(view(pods.detail(pod, PodService::Waiting::left_out), request.language, machine_part(request)));
+    views.push_back(view(pods.detail(pod, PodService::Waiting::left_out), request.language, parts(request)));
   auto response = http::json_response(200, json::encode(views));
   if (more) http::add_next(response, request, page, sort_key(found.back(), order));
   return response;
@@ -185,18 +193,22 @@ std::vector<Route> pod_routes(PodService& pods, HostService& hosts, Events& even
             .path = "/v1/pods",
             .access = Access::writer,
             .summary = "Create a pod",
-            .description = "The pod waits in the queue of its pool and starts on the first host that fits. With dryRun "
-                           "nothing is made: "
-                           "the answer (200) says whether, where and why.",
+            .description =
+                "The pod waits in the queue of its pool and starts on the first host that fits. Pods on demand "
+                "go before spot pods (interruptible), which go by their bids; spot pods are stopped for those "
+                "who go before them and find no free room. With dryRun nothing is made: the answer (200) says "
+                "whether, where and why.",
             .tag = tag,
             .idempotency_key = true,
             .query = {{"dryRun", "only say what would happen", "true"}},
             .body = json::schema<CreatePod>(),
             .status = 201,
             .answer = one,
+            .other_answers = {{200, json::schema<DryRunView>()}},
             .errors = {Reason::invalid_field, Reason::missing_field, Reason::unknown_field, Reason::not_offered,
                        Reason::too_many_pods, Reason::machine_type_not_found, Reason::quota_missing,
-                       Reason::quota_used_up, Reason::template_is_serverless, Reason::network_volume_full},
+                       Reason::quota_used_up, Reason::template_is_serverless, Reason::bid_too_low,
+                       Reason::network_volume_full},
             .handler = create},
       Route{.method = Method::get,
             .path = "/v1/pods",
@@ -215,7 +227,9 @@ std::vector<Route> pod_routes(PodService& pods, HostService& hosts, Events& even
                                                         {"gpuTypeId", "a GPU type it asked for", "NVIDIA A40", true},
                                                         {"templateId", "made from it", "30zmvf89kd", true},
                                                         {"networkVolumeId", "has it mounted", "agv6w2qcg7", true},
+                                                        {"dataCenterId", "is there", "LOCAL", true},
                                                         include_machine,
+                                                        include_volume,
                                                         {"sort", "name, createdAt or -createdAt", "-createdAt"}};
                   for (auto& parameter : http::page_parameters()) all.push_back(std::move(parameter));
                   return all;
@@ -230,7 +244,7 @@ std::vector<Route> pod_routes(PodService& pods, HostService& hosts, Events& even
             .description = "Says in words why it waits or failed, how far a pull is, and its place in the queue.",
             .tag = tag,
             .pod_key = true,
-            .query = {include_machine},
+            .query = {include_machine, include_volume},
             .answer = one,
             .errors = {Reason::pod_not_found},
             .handler = [&pods](const Request& request) -> Result<Response> {
@@ -251,25 +265,32 @@ std::vector<Route> pod_routes(PodService& pods, HostService& hosts, Events& even
               TRY(pods.remove(request.caller, id_of(request)));
               return Response{.status = 204};
             }},
-      Route{.method = Method::post,
-            .path = "/v1/pods/{id}/start",
-            .access = Access::writer,
-            .summary = "Start a stopped pod",
-            .description = "A pod with a volume starts on the host where the volume is; when its GPUs are taken it may "
-                           "be started without "
-                           "(gpuCount=0) to reach its data.",
-            .tag = tag,
-            .pod_key = true,
-            .query = {{"gpuCount", "0: without its GPUs", "0"}},
-            .answer = one,
-            .errors = {Reason::pod_not_found, Reason::pod_transition_refused, Reason::gpu_taken,
-                       Reason::no_room_on_host, Reason::pod_host_unreachable, Reason::quota_missing,
-                       Reason::quota_used_up, Reason::secret_missing, Reason::network_volume_full},
-            .handler = [&pods](const Request& request) -> Result<Response> {
-              const auto count = request.query.get("gpuCount");
-              if (count && *count != "0") return invalid("gpuCount", Detail::only_zero_gpus);
-              return shown(200, pods, TRY(pods.start(request.caller, id_of(request), count.has_value())), request);
-            }},
+      Route{
+          .method = Method::post,
+          .path = "/v1/pods/{id}/start",
+          .access = Access::writer,
+          .summary = "Start a stopped pod",
+          .description = "A pod with a volume starts on the host where the volume is; when its GPUs are taken it may "
+                         "be started without (gpuCount=0) to reach its data. A spot pod bids what it bid before, or "
+                         "bidPerGpu.",
+          .tag = tag,
+          .pod_key = true,
+          .query = {{"gpuCount", "0: without its GPUs", "0"},
+                    {"bidPerGpu", "of a spot pod: another bid, dollars an hour for each GPU", "0.25"}},
+          .answer = one,
+          .errors = {Reason::pod_not_found, Reason::pod_transition_refused, Reason::gpu_taken, Reason::no_room_on_host,
+                     Reason::pod_host_unreachable, Reason::quota_missing, Reason::quota_used_up, Reason::secret_missing,
+                     Reason::invalid_field, Reason::bid_too_low, Reason::not_a_spot_pod, Reason::network_volume_full},
+          .handler = [&pods](const Request& request) -> Result<Response> {
+            const auto count = request.query.get("gpuCount");
+            if (count && *count != "0") return invalid("gpuCount", Detail::only_zero_gpus);
+            PodService::StartPod how{count.has_value(), std::nullopt};
+            if (const auto bid = request.query.get("bidPerGpu")) {
+              how.bid = Money::parse(*bid);
+              if (!how.bid) return invalid("bidPerGpu", Detail::dollars);
+            }
+            return shown(200, pods, TRY(pods.start(request.caller, id_of(request), how)), request);
+          }},
       Route{
           .method = Method::post,
           .path = "/v1/pods/{id}/stop",

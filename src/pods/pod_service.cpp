@@ -1,12 +1,12 @@
 #include "pods/pod_service.hpp"
 
-#include <boost/json/parse.hpp>
 #include <cmath>
 #include <set>
 
 #include "base/check.hpp"
 #include "base/log.hpp"
 #include "json/codec.hpp"
+#include "pods/pod_times.hpp"
 
 namespace gyre {
 namespace {
@@ -14,6 +14,9 @@ namespace {
 constexpr std::int64_t gb = 1'000'000'000;
 constexpr Duration placement_period = 5s;  // capacity_changed does the work; this only heals what it missed
 constexpr Duration stuck_period = 15s;
+constexpr Duration times_period = 1s;  // the clock on the wall may jump: no timer could be set for a time on it
+constexpr int ends_at_once_max = 100;
+constexpr auto bid_max = Money::micros(100'000 * Money::micros_per_dollar);  // as prices
 
 std::string gb_text(std::int64_t bytes) { return std::to_string((bytes + gb / 2) / gb); }
 
@@ -48,11 +51,6 @@ std::map<PodStore::Uses, std::string> uses_of(const PodWish& wish) {
           {PodStore::Uses::network_volume, wish.network_volume}};
 }
 
-scheduler::Request request_of(const Pod& pod) {
-  const auto wish = wish_from_text(pod.wish);
-  return request_for(pod.id, wish, pod.zero_gpu, bound(pod, wish) ? pod.host : std::nullopt);
-}
-
 // "gyre-<pod>-<container>-<run>", as agents name containers; empty for a name that is not of this kind.
 PodId pod_of_container(std::string_view name) {
   constexpr std::string_view ours = "gyre-";
@@ -83,6 +81,7 @@ PodService::PodService(Core& core, Events& events, HostService& hosts, QuotaServ
   quotas_.set_uses(std::move(uses));
   placement_timer_ = core_.every(placement_period, "place pending pods", [this] { place_pending(); });
   stuck_timer_ = core_.every(stuck_period, "give up stuck pods", [this] { give_up_stuck(); });
+  times_timer_ = core_.every(times_period, "end pods in time", [this] { end_in_time(); });
   if (const auto restore = store_.newest_restore()) {
     generation_floor_ = restore->restored_at.time_since_epoch().count();
     settling_ = !restore->settled_at;
@@ -100,6 +99,8 @@ void PodService::save(Pod& pod) {
   ++acts_;
   store_.update(pod);
   line_up(pod);
+  follow_holder(pod);
+  note_times(pod);
   if (pod.state == PodState::deleted) count_again(pod.workspace);
 }
 
@@ -204,6 +205,8 @@ link::PodOrder PodService::make_order(const Pod& pod, const HostId& host) const 
   // Another host gets none of them, nor the owner's: it only has to know which containers to remove, and an agent that
   // somebody has taken over could ask by claiming to have the pod.
   const bool own = pod.host == host;
+  const auto on = hosts_.store().find(host);
+  const auto data_center = on ? on->data_center : std::string(local_data_center);
   std::map<std::string, std::string> ours{
       {"RUNPOD_POD_ID", pod.id.str()},
       {"RUNPOD_API_KEY", own ? config_.unseal(pod.key_sealed) : std::string()},
@@ -211,7 +214,7 @@ link::PodOrder PodService::make_order(const Pod& pod, const HostId& host) const 
       {"RUNPOD_GPU_COUNT", std::to_string(spec.gpus.size())},
       {"RUNPOD_CPU_COUNT", std::to_string(std::max(1, static_cast<int>(std::lround(spec.vcpus))))},
       {"RUNPOD_MEM_GB", gb_text(spec.memory_bytes)},
-      {"RUNPOD_DC_ID", config_.data_center},
+      {"RUNPOD_DC_ID", data_center},
   };
   if (simulated) ours["GYRE_SIMULATED_GPUS"] = "1";
   if (!wish.network_volume.empty()) ours["RUNPOD_VOLUME_ID"] = wish.network_volume;
@@ -262,8 +265,12 @@ void PodService::let_go(Pod& pod) {
 std::vector<scheduler::Host> PodService::snapshot(const std::optional<PodId>& without) const {
   std::vector<scheduler::Host> out;
   std::map<HostId, std::size_t> index;
+  std::map<std::string, std::string> countries;
+  for (auto& center : hosts_.store().data_centers()) countries[center.id] = std::move(center.country);
   for (const auto& host : hosts_.store().list(false)) {
     scheduler::Host view;
+    view.data_center = host.data_center;
+    view.country = countries[host.data_center];
     view.id = host.id;
     view.name = host.name;
     view.online = host.online;
@@ -317,7 +324,7 @@ scheduler::WaitingLine& PodService::queue() const {
 scheduler::WaitingLine& PodService::line() const {
   queue();
   if (line_hosts_ != hosts_.store().revision()) {
-    line_.against(snapshot());
+    line_.against(snapshot(), occupants());
     line_hosts_ = hosts_.store().revision();
   }
   return line_;
@@ -329,6 +336,72 @@ void PodService::line_up(const Pod& pod) {
       (pod.state == PodState::queued ? line_.put(pod.queue_order.value_or(0), request_of(pod)) : line_.leave(pod.id));
   // Also when it has not been read yet: it may be before this write is undone.
   if (other) core_.db().if_undone([this] { line_read_ = false; });
+}
+
+scheduler::Request PodService::request_of(const Pod& pod) const {
+  const auto wish = wish_from_text(pod.wish);
+  auto request = request_for(pod.id, wish, pod.zero_gpu, bound(pod, wish) ? pod.host : std::nullopt, pod.bid);
+  if (request.bound_to)  // its volume is on that disk already
+    if (const auto held = hosts_.store().allocation(pod.id); held && held->host == *request.bound_to)
+      request.disk_bytes -= held->disk_bytes;
+  return request;
+}
+
+std::optional<PodService::Holder> PodService::holder(const Pod& pod) {
+  const bool spot = pod.bid && !pod.zero_gpu && can_be_interrupted(pod.state);
+  if (!spot && !is_leaving(pod.state)) return std::nullopt;
+  const auto wish = wish_from_text(pod.wish);
+  return Holder{spot ? pod.bid : std::nullopt, pod.started_at.value_or(pod.state_changed_at),
+                bound(pod, wish) && pod.state != PodState::deleting ? wish.volume_gb * gb : 0};
+}
+
+bool PodService::anybody_can_be_interrupted() const {
+  return std::any_of(holders_.begin(), holders_.end(), [](const auto& one) { return one.second.bid.has_value(); });
+}
+
+void PodService::follow_holder(const Pod& pod) {
+  if (holders_read_) {
+    const auto now = holder(pod);
+    const auto known = holders_.find(pod.id);
+    if (known == holders_.end() ? !now : now == known->second) return;
+    if (pod.bid || anybody_can_be_interrupted()) line_hosts_.reset();
+    if (now)
+      holders_[pod.id] = *now;
+    else
+      holders_.erase(known);
+  }
+  // Also when they have not been read yet: they may be before this write is undone.
+  core_.db().if_undone([this] {
+    holders_read_ = false;
+    line_hosts_.reset();
+  });
+}
+
+std::vector<scheduler::Occupant> PodService::occupants() const {
+  if (!holders_read_) {
+    holders_.clear();
+    const auto add = [this](const std::vector<Pod>& pods) {
+      for (const auto& pod : pods)
+        if (const auto now = holder(pod)) holders_[pod.id] = *now;
+    };
+    for (const auto state : {PodState::provisioning, PodState::running}) add(store_.spot_in(state));
+    for (const auto state : {PodState::interrupting, PodState::stopping, PodState::deleting})
+      add(store_.in_state(state));
+    holders_read_ = true;
+  }
+  if (!anybody_can_be_interrupted()) return {};  // then who leaves is found by what is free
+  std::map<PodId, scheduler::Occupant> found;
+  for (const auto& held : hosts_.store().allocations())
+    if (const auto known = holders_.find(held.pod); known != holders_.end())
+      found[held.pod] = {held.pod,           held.host,           known->second.bid,
+                         !known->second.bid, known->second.began, {},
+                         held.vcpus,         held.memory_bytes,   held.disk_bytes - known->second.keeps_bytes};
+  for (const auto& gpu : hosts_.store().all_gpus())
+    if (gpu.pod)
+      if (const auto at = found.find(*gpu.pod); at != found.end()) at->second.gpus.push_back(gpu.uuid);
+  std::vector<scheduler::Occupant> out;
+  for (auto& [pod, occupant] : found) out.push_back(std::move(occupant));
+  return out;
 }
 
 void PodService::count_again(const WorkspaceId& workspace) {
@@ -350,17 +423,45 @@ void PodService::place_pending() {
     for (const auto& [id, placement] : placed) {
       auto pod = store_.find(id);
       CHECK(pod && pod->state == PodState::queued);
-      if (const auto missing = missing_secret(pod->workspace, wish_from_text(pod->wish))) {
-        const auto moved =
-            move(*pod, PodEvent::stop,
-                 {Reason::secret_missing, {{"variable", missing->variable}, {"secret", missing->secret}}, {}});
-        CHECK(moved);
-        capacity_changed();  // for who waited behind it
-        continue;
-      }
-      place(*pod, placement);
+      if (!stopped_for_secret(*pod)) place(*pod, placement);
     }
+    make_room();
   });
+}
+
+bool PodService::stopped_for_secret(Pod& pod) {
+  const auto missing = missing_secret(pod.workspace, wish_from_text(pod.wish));
+  if (!missing) return false;
+  const auto moved = move(pod, PodEvent::stop,
+                          {Reason::secret_missing, {{"variable", missing->variable}, {"secret", missing->secret}}, {}});
+  CHECK(moved);
+  capacity_changed();  // for who waited behind it
+  return true;
+}
+
+// They get their room when the agents have said that the containers are gone, not now.
+void PodService::make_room() {
+  for (const auto& eviction : line().evictions()) {
+    auto taker = store_.find(eviction.taker);
+    CHECK(taker && taker->state == PodState::queued);
+    if (stopped_for_secret(*taker)) continue;
+    for (const auto& id : eviction.stopped) {
+      auto pod = store_.find(id);
+      CHECK(pod);
+      interrupt(std::move(*pod), *taker);
+    }
+  }
+}
+
+// SIGTERM, 5 s, SIGKILL; the volume stays.
+void PodService::interrupt(Pod pod, const Pod& taker) {
+  CHECK(pod.bid && can_be_interrupted(pod.state));  // nobody's pod on demand, whoever asks
+  log::info("a spot pod is interrupted", {{"pod", pod.id.str()}, {"for", taker.id.str()}});
+  Because because{Reason::interrupted, {}, {}};
+  if (taker.bid) because = {Reason::outbid, {{"bid", pod.bid->text()}}, {}};
+  const auto moved = move(pod, PodEvent::interrupt, std::move(because));
+  CHECK(moved);
+  order(pod);
 }
 
 std::map<std::string, int> PodService::queue_lengths() const {
@@ -408,10 +509,55 @@ Result<PodWish> PodService::wish_of(const Caller& caller, const CreatePod& input
   }
   auto wish = TRY(machine ? wish_from(body, *machine, seal) : wish_from(body, seal));
   TRY(check_registry_auth(caller.workspace, wish));
+  TRY(check_where(caller.workspace, wish));
   TRY(check_network_volume(caller.workspace, wish));
   if (const auto missing = missing_secret(caller.workspace, wish))
     return invalid(missing->field, Detail::no_secret, {{"value", missing->secret}});
   return wish;
+}
+
+Result<> PodService::check_where(const WorkspaceId& workspace, PodWish& wish) const {
+  if (wish.network_volume.empty() && wish.data_centers.empty() && wish.countries.empty()) return {};
+  const auto centers = hosts_.store().data_centers();
+  const auto known = [&](const std::string& id) {
+    return std::find_if(centers.begin(), centers.end(), [&](const DataCenter& one) { return one.id == id; });
+  };
+  std::string choices;
+  for (const auto& one : centers) choices += (choices.empty() ? "" : ", ") + one.id;
+  for (std::size_t i = 0; i < wish.data_centers.size(); ++i)
+    if (known(wish.data_centers[i]) == centers.end())
+      return invalid("dataCenterIds[" + std::to_string(i) + "]", Detail::no_data_center,
+                     {{"value", wish.data_centers[i]}, {"choices", choices}});
+  for (std::size_t i = 0; i < wish.countries.size(); ++i)
+    if (wish.countries[i].empty() || std::none_of(centers.begin(), centers.end(), [&](const DataCenter& one) {
+          return one.country == wish.countries[i];
+        }))
+      return invalid("countryCodes[" + std::to_string(i) + "]", Detail::no_country, {{"value", wish.countries[i]}});
+  const auto volume = wish.network_volume.empty() || !config_.sources.network_volume
+                          ? std::nullopt
+                          : config_.sources.network_volume(workspace, wish.network_volume);
+  if (!volume) return {};
+  const auto there = known(volume->data_center);
+  if (there == centers.end())
+    return invalid("networkVolumeId", Detail::no_data_center, {{"value", volume->data_center}, {"choices", choices}});
+  for (const auto& [wanted, is] :
+       {std::pair{&wish.data_centers, &there->id}, std::pair{&wish.countries, &there->country}})
+    if (!wanted->empty() && std::find(wanted->begin(), wanted->end(), *is) == wanted->end()) {
+      std::string asked;
+      for (const auto& one : *wanted) asked += (asked.empty() ? "" : ", ") + one;
+      return invalid("networkVolumeId", Detail::network_volume_elsewhere,
+                     {{"value", wish.network_volume}, {"there", volume->data_center}, {"here", asked}});
+    }
+  wish.volume_data_center = volume->data_center;
+  return {};
+}
+
+std::vector<HostId> PodService::hosts_in(const std::vector<std::string>& data_centers) const {
+  std::vector<HostId> out;
+  for (const auto& host : hosts_.store().list(true))
+    if (std::find(data_centers.begin(), data_centers.end(), host.data_center) != data_centers.end())
+      out.push_back(host.id);
+  return out;
 }
 
 Result<> PodService::check_network_volume(const WorkspaceId& workspace, const PodWish& wish) const {
@@ -420,9 +566,6 @@ Result<> PodService::check_network_volume(const WorkspaceId& workspace, const Po
     return fail(Reason::not_offered, {{"what", "networkVolumeId"}}, "networkVolumeId");
   const auto volume = config_.sources.network_volume(workspace, wish.network_volume);
   if (!volume) return invalid("networkVolumeId", Detail::no_network_volume, {{"value", wish.network_volume}});
-  if (volume->data_center != config_.data_center)
-    return invalid("networkVolumeId", Detail::network_volume_elsewhere,
-                   {{"value", wish.network_volume}, {"there", volume->data_center}, {"here", config_.data_center}});
   // Nothing holds a pod that runs to the size: the storage is shared, and only it could. It is said
   // (PodView::warnings), and nobody else begins to write there.
   if (const auto used = volume->used_bytes.value_or(0); used > volume->bytes)
@@ -459,10 +602,38 @@ Result<> PodService::check_secrets(const Pod& pod) const {
   return {};
 }
 
+Result<Money> PodService::checked_bid(const PodWish& wish, const std::optional<Money>& asked) const {
+  std::set<std::string> types(wish.gpu_types.begin(), wish.gpu_types.end());
+  if (types.empty())
+    for (const auto& gpu : hosts_.store().all_gpus())
+      if (gpu.present && gpu.memory_bytes >= wish.gpu_memory_gb_min * gb) types.insert(gpu.type_id);
+  // It may get any of them: the dearest says how much it has to bid.
+  std::string dearest;
+  Money lowest;
+  if (config_.sources.gpu_offer)
+    for (const auto& type : types)
+      if (const auto bid = config_.sources.gpu_offer(type, wish.cloud_type, core_.now()).lowest_bid; bid > lowest) {
+        dearest = type;
+        lowest = bid;
+      }
+  const auto bid = asked.value_or(lowest);
+  if (bid < Money() || bid > bid_max)
+    return invalid("bidPerGpu", Detail::number_between, {{"low", "0"}, {"high", bid_max.text()}});
+  if (bid < lowest)
+    return fail(Reason::bid_too_low, {{"bid", bid.text()}, {"type", dearest}, {"floor", lowest.text()}}, "bidPerGpu");
+  return bid;
+}
+
+Result<std::optional<Money>> PodService::bid_of(const CreatePod& input, const PodWish& wish) const {
+  if (!TRY(asks_for_spot(input, wish))) return std::nullopt;
+  return TRY(checked_bid(wish, input.bidPerGpu));
+}
+
 Result<Pod> PodService::create(const Caller& caller, const CreatePod& input) {
   std::optional<MachineType> machine;
   if (input.machineType && !input.machineType->empty()) machine = TRY(quotas_.machine_type(*input.machineType));
   auto wish = TRY(wish_of(caller, input, machine, config_.seal));
+  const auto bid = TRY(bid_of(input, wish));
   const int count = pods_of(caller.workspace);
   if (count >= config_.pods_max_per_workspace)
     return fail(Reason::too_many_pods,
@@ -477,6 +648,9 @@ Result<Pod> PodService::create(const Caller& caller, const CreatePod& input) {
     pod.account = caller.account;
     pod.name = input.name.value_or("my pod");
     pod.wish = wish_to_text(wish);
+    pod.bid = bid;
+    pod.stop_at = TRY(pod_time(input.stopAfter.value_or(""), core_.now(), "stopAfter"));
+    pod.terminate_at = TRY(pod_time(input.terminateAfter.value_or(""), core_.now(), "terminateAfter"));
     constexpr std::string_view hex = "0123456789abcdef";
     pod.host_name = pod.id.str() + "-";
     for (int i = 0; i < 8; ++i) pod.host_name += hex[core_.random().below(16)];
@@ -486,6 +660,7 @@ Result<Pod> PodService::create(const Caller& caller, const CreatePod& input) {
     Because because{Reason::waiting_for_placement, {}, {}};
     TRY(apply(pod, PodEvent::deploy, core_.now(), because));
     store_.insert(pod);
+    note_times(pod);
     store_.set_uses(pod.id, uses_of(wish));
     count_again(pod.workspace);
     pods_in_workspace_[pod.workspace] = count + 1;
@@ -502,9 +677,18 @@ Result<PodService::DryRun> PodService::dry_run(const Caller& caller, const Creat
   std::optional<MachineType> machine;
   if (input.machineType && !input.machineType->empty()) machine = TRY(quotas_.machine_type(*input.machineType));
   out.wish = TRY(wish_of(caller, input, machine, unsealed));
+  out.bid = TRY(bid_of(input, out.wish));
+  TRY(pod_time(input.stopAfter.value_or(""), core_.now(), "stopAfter"));
+  TRY(pod_time(input.terminateAfter.value_or(""), core_.now(), "terminateAfter"));
   if (machine) TRY(quotas_.admit(caller.workspace, *machine));
   // As the last in the queue: what an earlier pod waits for is not free.
-  out.verdict = line().at_end(request_for(PodId("dry-run"), out.wish, false, std::nullopt));
+  const auto request = request_for(PodId("dry-run"), out.wish, false, std::nullopt, out.bid);
+  out.verdict = line().at_end(request);
+  if (!out.verdict.placement)
+    if (const auto room = line().room_made(request)) {
+      out.verdict.placement = room->placement;
+      out.interrupts = room->stopped;
+    }
   if (out.verdict.placement)
     for (const auto& gpu : hosts_.store().gpus(out.verdict.placement->host))
       if (std::find(out.verdict.placement->gpus.begin(), out.verdict.placement->gpus.end(), gpu.uuid) !=
@@ -532,6 +716,8 @@ PodDetail PodService::detail(Pod pod, Waiting waits) const {
       if (const auto slash = text.find('/'); text.substr(slash + 1) == "http")
         out.proxy_urls[text.substr(0, slash)] = config_.proxy_url(pod.id, std::stoi(text.substr(0, slash)));
   if (pod.host) out.host = hosts_.store().find(*pod.host);
+  if (out.host)
+    if (auto center = hosts_.store().data_center(out.host->data_center)) out.data_center = std::move(*center);
   if (pod.host)
     for (auto& gpu : hosts_.store().gpus(*pod.host))
       if (gpu.pod == pod.id) out.gpus.push_back(std::move(gpu));
@@ -574,6 +760,8 @@ Result<Pod> PodService::update(const Caller& caller, const PodId& id, const Upda
     if (change.resets && runs) TRY(check_secrets(pod));  // of variables that this update leaves as they are
     store_.set_uses(pod.id, uses_of(change.wish));
     if (change.name) pod.name = *change.name;
+    if (input.stopAfter) pod.stop_at = TRY(pod_time(*input.stopAfter, core_.now(), "stopAfter"));
+    if (input.terminateAfter) pod.terminate_at = TRY(pod_time(*input.terminateAfter, core_.now(), "terminateAfter"));
     if (auto held = hosts_.store().allocation(pod.id)) {
       held->disk_bytes += more_volume;
       if (runs) held->disk_bytes += more_disk;
@@ -602,13 +790,15 @@ Result<> PodService::check_room(const Pod& pod, std::int64_t more_bytes) const {
   return {};
 }
 
-Result<Pod> PodService::start(const Caller& caller, const PodId& id, bool zero_gpu) {
+Result<Pod> PodService::start(const Caller& caller, const PodId& id, const StartPod& how) {
   return core_.transact([&]() -> Result<Pod> {
     auto pod = TRY(mine(caller, id));
     TRY(settled(pod));
     const auto wish = wish_from_text(pod.wish);
-    // Refused for its state before it is refused for its quota.
+    // Refused for its state before it is refused for its quota or its bid.
     if (!next_state(pod.state, PodEvent::deploy)) TRY(move(pod, PodEvent::deploy, {}));
+    if (how.bid && !pod.bid) return fail(Reason::not_a_spot_pod, {{"pod", id.str()}}, "bidPerGpu");
+    if (pod.bid && (how.bid || !how.zero_gpu)) pod.bid = TRY(checked_bid(wish, how.bid ? how.bid : pod.bid));
     if (pod.machine_type) {
       const auto machine = quotas_.known(*pod.machine_type);
       CHECK(machine);  // types are never deleted from the table
@@ -616,7 +806,7 @@ Result<Pod> PodService::start(const Caller& caller, const PodId& id, bool zero_g
     }
     if (next_state(pod.state, PodEvent::deploy)) TRY(check_secrets(pod));
     TRY(check_network_volume(pod.workspace, wish));
-    pod.zero_gpu = zero_gpu && wish.gpu_count > 0;
+    pod.zero_gpu = how.zero_gpu && wish.gpu_count > 0;
     if (!bound(pod, wish)) {
       pod.queue_order = queue().last_order() + 1;
       TRY(move(pod, PodEvent::deploy, {Reason::started_by_user, {}, {}}));
@@ -625,8 +815,14 @@ Result<Pod> PodService::start(const Caller& caller, const PodId& id, bool zero_g
     }
     // Its volume is on one host: it starts there now, or the caller learns what is possible instead of waiting unseen.
     const auto hosts = snapshot(pod.id);
-    const auto request = request_for(pod.id, wish, pod.zero_gpu, pod.host);
-    const auto verdict = scheduler::fit(request, hosts);
+    const auto request = request_for(pod.id, wish, pod.zero_gpu, pod.host, pod.bid);
+    const auto verdict = scheduler::fit(request, hosts, line().blocked_for(request));
+    if (!verdict.placement && line().room_made(request_of(pod))) {
+      pod.queue_order = queue().last_order() + 1;
+      TRY(move(pod, PodEvent::deploy, {Reason::started_by_user, {}, {}}));
+      capacity_changed();  // they are stopped, and it is placed once they have gone
+      return pod;
+    }
     if (!verdict.placement) {
       const auto refusal = std::find_if(verdict.refusals.begin(), verdict.refusals.end(),
                                         [&](const auto& r) { return r.host == *pod.host; });
@@ -657,14 +853,20 @@ Result<Pod> PodService::stop(const Caller& caller, const PodId& id) {
     auto pod = TRY(mine(caller, id));
     TRY(settled(pod));
     if (wish_from_text(pod.wish).locked) return fail(Reason::pod_locked, {{"pod", id.str()}});
-    const bool waited = pod.state == PodState::queued;
-    TRY(move(pod, PodEvent::stop, {waited ? Reason::wait_cancelled : Reason::stopped_by_user, {}, {}}));
-    if (waited)
-      capacity_changed();  // who waited behind it
-    else
-      order(pod);
+    if (!next_state(pod.state, PodEvent::stop)) TRY(move(pod, PodEvent::stop, {}));
+    stop(pod, pod.state == PodState::queued ? Reason::wait_cancelled : Reason::stopped_by_user);
     return pod;
   });
+}
+
+void PodService::stop(Pod& pod, Reason because) {
+  const bool waited = pod.state == PodState::queued;
+  const auto moved = move(pod, PodEvent::stop, {because, {}, {}});
+  CHECK(moved);
+  if (waited)
+    capacity_changed();  // who waited behind it
+  else
+    order(pod);
 }
 
 Result<Pod> PodService::restart(const Caller& caller, const PodId& id) {
@@ -687,30 +889,58 @@ Result<> PodService::remove(const Caller& caller, const PodId& id) {
     auto pod = TRY(mine(caller, id));
     TRY(settled(pod));
     if (wish_from_text(pod.wish).locked) return fail(Reason::pod_locked, {{"pod", id.str()}});
-    const auto host = pod.host ? hosts_.store().find(*pod.host) : std::nullopt;
-    const bool on_a_host = host && host->state != HostState::retired;
-    config_.revoke_keys(id);
-    config_.removing(id);
-    store_.set_uses(id, {});
-    TRY(move(pod, on_a_host ? PodEvent::remove : PodEvent::remove_now, {Reason::deleted_by_user, {}, {}}));
-    if (on_a_host) {
-      order(pod);
-    } else {
-      hosts_.store().release(id);
-      capacity_changed();
-    }
+    if (!next_state(pod.state, PodEvent::remove)) TRY(move(pod, PodEvent::remove, {}));
+    remove(pod, Reason::deleted_by_user);
     return {};
   });
 }
 
-Result<> PodService::interrupt(const PodId& id) {
-  return core_.transact([&]() -> Result<> {
-    auto pod = store_.find(id);
-    if (!pod) return fail(Reason::pod_not_found, {{"pod", id.str()}});
-    TRY(move(*pod, PodEvent::interrupt, {Reason::interrupted, {}, {}}));
-    order(*pod);
-    return {};
-  });
+void PodService::remove(Pod& pod, Reason because) {
+  const auto host = pod.host ? hosts_.store().find(*pod.host) : std::nullopt;
+  const bool on_a_host = host && host->state != HostState::retired;
+  config_.revoke_keys(pod.id);
+  config_.removing(pod.id);
+  store_.set_uses(pod.id, {});
+  pod.stop_at.reset();
+  pod.terminate_at.reset();
+  const auto moved = move(pod, on_a_host ? PodEvent::remove : PodEvent::remove_now, {because, {}, {}});
+  CHECK(moved);
+  if (on_a_host) {
+    order(pod);
+  } else {
+    hosts_.store().release(pod.id);
+    capacity_changed();
+  }
+}
+
+void PodService::note_times(const Pod& pod) {
+  for (const auto& at : {pod.stop_at, pod.terminate_at})
+    if (at && (!look_at_times_ || *at < *look_at_times_)) look_at_times_ = at;
+}
+
+// A user said so when the pod was made, or later. A lock that came since then is the later word: the pod goes on, and
+// that time is over. One that waits for a restore to settle has its turn afterwards.
+void PodService::end_in_time() {
+  const auto now = core_.now();
+  if (!look_at_times_ || *look_at_times_ > now) return;
+  for (auto& pod : store_.due(now, ends_at_once_max)) {
+    if (unsettled(pod)) continue;
+    const bool deletes = pod.terminate_at && *pod.terminate_at <= now;
+    pod.stop_at.reset();
+    if (deletes) pod.terminate_at.reset();
+    if (wish_from_text(pod.wish).locked) {
+      save(pod);
+      tell(pod, {Reason::time_passed_while_locked, {}, {}});
+    } else if (deletes && next_state(pod.state, PodEvent::remove)) {
+      remove(pod, Reason::deleted_in_time);
+    } else if (!deletes && next_state(pod.state, PodEvent::stop)) {
+      stop(pod, Reason::stopped_in_time);
+    } else {
+      save(pod);  // it has ended already
+    }
+  }
+  look_at_times_ = store_.next_due();
+  core_.db().if_undone([this] { look_at_times_ = Time::min(); });
 }
 
 Result<std::shared_ptr<http::Stream>> PodService::logs(const Caller& caller, const PodId& id,
@@ -742,10 +972,8 @@ Result<std::shared_ptr<http::WebSocket>> PodService::exec(const Caller& caller, 
                 {{"pod", id.str()}, {"state", std::string(enum_text(pod.state))}, {"why", why}});
   };
   if (pod.state != PodState::running || !pod.host) {
-    Args args;
-    const auto stored = boost::json::parse(pod.reason_args.empty() ? "{}" : pod.reason_args);
-    for (const auto& [key, value] : stored.as_object()) args.emplace_back(key, value.as_string());
-    return refused(reason_from_text(pod.reason), args);
+    const auto because = why(pod);
+    return refused(because.reason, because.args);
   }
   // It is wanted to run, but its container has just ended and waits to be started again: say why.
   if (const auto live = live_.find(id); live != live_.end() && !request.resume) {
@@ -882,8 +1110,7 @@ void PodService::meet(Pod& pod, const link::PodFacts& facts) {
                    {{"minutes", std::to_string(config_.provisioning_limit.count() / 60'000)}},
                    {}}));
       else if (pod.state == PodState::stopping || pod.state == PodState::interrupting)
-        must(move(pod, PodEvent::containers_gone,
-                  {pod.state == PodState::interrupting ? Reason::interrupted : Reason::stopped_by_user, {}, {}}));
+        must(move(pod, PodEvent::containers_gone, why(pod)));
       else
         break;
       let_go(pod);
@@ -909,7 +1136,9 @@ void PodService::meet(Pod& pod, const link::PodFacts& facts) {
 }
 
 void PodService::finish_removal(Pod& pod, const HostId& host) {
-  const auto moved = move(pod, PodEvent::removed, {Reason::deleted_by_user, {}, {}});
+  auto because = why(pod);  // it was deleted
+  if (!because.reason) because.reason = Reason::deleted_by_user;
+  const auto moved = move(pod, PodEvent::removed, std::move(because));
   CHECK(moved);
   hosts_.store().release(pod.id);
   live_.erase(pod.id);

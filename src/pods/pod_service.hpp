@@ -35,7 +35,6 @@ struct PodConfig {
   Seal seal;
   std::function<std::string(const std::string& sealed)> unseal;
   PodSources sources;
-  std::string data_center = "LOCAL";
   Duration provisioning_limit{15 * 60'000};  // without any progress (B.3.1)
   Duration stop_grace{5'000};                // SIGTERM, then SIGKILL
   int pods_max_per_workspace = 10'000;
@@ -90,6 +89,7 @@ struct PodDetail {
   std::optional<scheduler::WaitingLine::Standing> waiting;  // while queued
   std::map<std::string, std::string> proxy_urls;            // of its HTTP ports
   std::optional<NetworkVolumeFacts> network_volume;
+  DataCenter data_center;         // of its host
   std::optional<GpuOffer> offer;  // of the GPUs it has, else of the type that it asked for first, when it was made
 };
 
@@ -103,6 +103,8 @@ class PodService final : public HostListener {
     PodWish wish;
     scheduler::Verdict verdict;
     std::vector<HostGpu> gpus;  // of the placement
+    std::optional<Money> bid;   // of a spot pod
+    int interrupts = 0;         // spot pods that would be stopped for that placement
   };
   Result<DryRun> dry_run(const Caller& caller, const CreatePod& input) const;
 
@@ -113,11 +115,17 @@ class PodService final : public HostListener {
   enum class Waiting { included, left_out };  // of what it waits for, and behind how many
   PodDetail detail(Pod pod, Waiting waiting = Waiting::included) const;
   const PodStore& store() const { return store_; }
+  std::vector<HostId> hosts_in(const std::vector<std::string>& data_centers) const;
 
   Result<Pod> update(const Caller& caller, const PodId& id, const UpdatePod& input,
                      const std::function<Result<>(const Pod&)>& precondition = {});
-  // Where its volume is, if it has one: at once, or refused with what is free (gpu_taken). Else it queues.
-  Result<Pod> start(const Caller& caller, const PodId& id, bool zero_gpu);
+  struct StartPod {
+    bool zero_gpu = false;     // without its GPUs, to reach its data
+    std::optional<Money> bid;  // of a spot pod: another than before
+  };
+  // Where its volume is, if it has one: at once, or when the spot pods have gone that are stopped for it, or refused
+  // with what is free (gpu_taken). Else it queues.
+  Result<Pod> start(const Caller& caller, const PodId& id, const StartPod& how);
   Result<Pod> stop(const Caller& caller, const PodId& id);
   Result<Pod> restart(const Caller& caller, const PodId& id);  // new containers from the image; the volume stays
   Result<> remove(const Caller& caller, const PodId& id);
@@ -127,8 +135,6 @@ class PodService final : public HostListener {
 
   // Channels of logs to any container that the agents of this server know.
   PodLogs& log_channels() { return logs_; }
-
-  Result<> interrupt(const PodId& id);  // for who has precedence: SIGTERM, 5 s, SIGKILL; the volume stays
 
   // Tells the ways to every pod that runs; once, when the server has started.
   void tell_all_ways();
@@ -152,13 +158,26 @@ class PodService final : public HostListener {
   scheduler::WaitingLine& queue() const;  // as the table of pods has it
   scheduler::WaitingLine& line() const;   // the same, against the hosts as their tables have them
   void line_up(const Pod& pod);           // in or out, as its row says now
+  void follow_holder(const Pod& pod);     // as its row says now
+  bool anybody_can_be_interrupted() const;
+  std::vector<scheduler::Occupant> occupants() const;
+  scheduler::Request request_of(const Pod& pod) const;
+  Result<Money> checked_bid(const PodWish& wish, const std::optional<Money>& asked) const;  // or the lowest
+  Result<std::optional<Money>> bid_of(const CreatePod& input, const PodWish& wish) const;
   int pods_of(const WorkspaceId& workspace) const;
   void count_again(const WorkspaceId& workspace);            // and if this is undone, once more
   Result<> move(Pod& pod, PodEvent event, Because because);  // apply, save, tell
   void tell(const Pod& pod, Because because);
   void place(Pod& pod, const scheduler::Placement& placement);
   void place_pending();
+  bool stopped_for_secret(Pod& pod);  // one that has waited long enough for a secret to be deleted
+  void make_room();                   // spot pods are stopped for those who still wait and go before them
+  void interrupt(Pod pod, const Pod& taker);
   void give_up_stuck();
+  void end_in_time();                     // what was to stop or to be deleted by now
+  void note_times(const Pod& pod);        // for the next look
+  void stop(Pod& pod, Reason because);    // its state allows it
+  void remove(Pod& pod, Reason because);  // the same
   void tell_ways(const Pod& pod);
   void order(Pod& pod);  // a new generation; sends after the commit
   void save(Pod& pod);   // the one way a row changes once it is there
@@ -175,6 +194,7 @@ class PodService final : public HostListener {
   Result<PodWish> wish_of(const Caller& caller, const CreatePod& input, const std::optional<MachineType>& machine,
                           const Seal& seal) const;
   Result<> check_network_volume(const WorkspaceId& workspace, const PodWish& wish) const;
+  Result<> check_where(const WorkspaceId& workspace, PodWish& wish) const;  // and says where its network volume is
   Result<> check_registry_auth(const WorkspaceId& workspace, const PodWish& wish) const;
   // The first variable that refers to a secret which is not there.
   struct MissingSecret {
@@ -211,7 +231,17 @@ class PodService final : public HostListener {
   // undone. Nobody else writes these tables while this server leads.
   mutable scheduler::WaitingLine line_;
   mutable bool line_read_ = false;
-  mutable std::optional<std::uint64_t> line_hosts_;       // the revision of the hosts it stands against
+  mutable std::optional<std::uint64_t> line_hosts_;  // the revision of the hosts it stands against
+  // Spot pods that hold GPUs, and all pods that are giving up what they hold; without what that is.
+  struct Holder {
+    std::optional<Money> bid;  // none: it leaves
+    Time began{};
+    std::int64_t keeps_bytes = 0;  // its volume, which stays on the disk
+    bool operator==(const Holder&) const = default;
+  };
+  static std::optional<Holder> holder(const Pod& pod);
+  mutable std::map<PodId, Holder> holders_;
+  mutable bool holders_read_ = false;
   mutable std::map<WorkspaceId, int> pods_in_workspace_;  // all but those deleted
   SettledReports settled_;
   std::uint64_t acts_ = 0;  // rows written and messages sent so far; the same before and after: nothing was to do
@@ -220,7 +250,8 @@ class PodService final : public HostListener {
   bool settling_ = false;              // hosts are waited for; nothing is placed and no order is sent
   Duration settling_since_{0};
   std::map<HostId, link::Report> heard_;  // while settling
-  std::unique_ptr<Timer> placement_timer_, stuck_timer_, settle_timer_;
+  std::unique_ptr<Timer> placement_timer_, stuck_timer_, times_timer_, settle_timer_;
+  std::optional<Time> look_at_times_ = Time::min();  // no pod's own time comes before; none: no pod has one
 };
 
 }  // namespace gyre

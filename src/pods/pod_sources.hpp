@@ -24,10 +24,11 @@ struct RegistryUser {
 struct GpuOffer {
   std::string display_name;
   std::optional<Money> per_gpu_hour;  // absent: it has no price
+  Money lowest_bid;                   // of a spot pod, for each GPU and hour
 };
 
 struct NetworkVolumeFacts {
-  std::string data_center;
+  std::string name, data_center;
   std::int64_t bytes = 0;                  // what it may hold
   std::optional<std::int64_t> used_bytes;  // absent: not counted yet
 };

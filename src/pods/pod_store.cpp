@@ -3,7 +3,8 @@
 #define POD_COLUMNS                                                                                                 \
   "id, workspace, account, name, state, reason, reason_args, reason_until, generation, run, host, zero_gpu, wish, " \
   "seen, "                                                                                                          \
-  "host_name, key_sealed, queue_order, created_at, state_changed_at, started_at, version, machine_type"
+  "host_name, key_sealed, queue_order, created_at, state_changed_at, started_at, version, machine_type, bid, "      \
+  "stop_at, terminate_at"
 #define QUOTA_STATES "'queued','provisioning','running','interrupting','host_lost','stopping','deleting'"
 
 namespace gyre {
@@ -25,19 +26,21 @@ const char* kind_text(PodStore::Uses kind) {
 
 void PodStore::insert(const Pod& p) {
   db_.exec("INSERT INTO pods (" POD_COLUMNS
-           ") VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,$20,$21,$22)",
+           ") VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,$20,$21,$22,$23,$24,$25)",
            p.id, p.workspace, p.account, p.name, p.state, p.reason, p.reason_args, p.reason_until, p.generation, p.run,
            p.host, p.zero_gpu, p.wish, p.seen, p.host_name, p.key_sealed, p.queue_order, p.created_at,
-           p.state_changed_at, p.started_at, p.version, p.machine_type);
+           p.state_changed_at, p.started_at, p.version, p.machine_type, p.bid, p.stop_at, p.terminate_at);
 }
 
 void PodStore::update(Pod& p) {
   const auto changed = db_.exec(
       "UPDATE pods SET name=$1, state=$2, reason=$3, reason_args=$4, reason_until=$5, generation=$6, run=$7, host=$8, "
       "zero_gpu=$9, wish=$10, "
-      "seen=$11, queue_order=$12, state_changed_at=$13, started_at=$14, version=version+1 WHERE id=$15 AND version=$16",
+      "seen=$11, queue_order=$12, state_changed_at=$13, started_at=$14, bid=$15, stop_at=$16, terminate_at=$17, "
+      "version=version+1 "
+      "WHERE id=$18 AND version=$19",
       p.name, p.state, p.reason, p.reason_args, p.reason_until, p.generation, p.run, p.host, p.zero_gpu, p.wish, p.seen,
-      p.queue_order, p.state_changed_at, p.started_at, p.id, p.version);
+      p.queue_order, p.state_changed_at, p.started_at, p.bid, p.stop_at, p.terminate_at, p.id, p.version);
   if (changed != 1) throw db::DbError("stale write of pod " + p.id.str());
   ++p.version;
 }
@@ -65,6 +68,26 @@ std::vector<Pod> PodStore::in_state(PodState state) const {
 
 std::vector<Pod> PodStore::queue() const {
   return db_.all<Pod>("SELECT " POD_COLUMNS " FROM pods WHERE state='queued' ORDER BY queue_order, id");
+}
+
+std::vector<Pod> PodStore::spot_in(PodState state) const {
+  return db_.all<Pod>("SELECT " POD_COLUMNS " FROM pods WHERE bid IS NOT NULL AND state=$1 ORDER BY id", state);
+}
+
+std::vector<Pod> PodStore::due(Time now, int limit) const {
+  return db_.all<Pod>("SELECT " POD_COLUMNS " FROM pods WHERE stop_at<=$1 OR terminate_at<=$1 ORDER BY id LIMIT $2",
+                      now, limit);
+}
+
+std::optional<Time> PodStore::next_due() const {
+  std::optional<Time> out;
+  for (const char* column : {"stop_at", "terminate_at"}) {
+    const std::string at(column);
+    const auto first =
+        db_.one<Time>("SELECT " + at + " FROM pods WHERE " + at + " IS NOT NULL ORDER BY " + at + " LIMIT 1");
+    if (first && (!out || *first < *out)) out = first;
+  }
+  return out;
 }
 
 int PodStore::count(const WorkspaceId& workspace) const {

@@ -3,7 +3,7 @@
 
 #include <map>
 
-#include "db/db.hpp"
+#include "db/money.hpp"
 #include "pods/pod.hpp"
 
 namespace gyre {
@@ -19,8 +19,11 @@ class PodStore {
                         int limit) const;              // newest first
   std::vector<Pod> on_host(const HostId& host) const;  // all but those deleted
   std::vector<Pod> in_state(PodState state) const;
-  std::vector<Pod> queue() const;                 // oldest first
-  int count(const WorkspaceId& workspace) const;  // all but those deleted
+  std::vector<Pod> queue() const;                   // oldest first
+  std::vector<Pod> spot_in(PodState state) const;   // those with a bid
+  std::vector<Pod> due(Time now, int limit) const;  // whose own time to stop or to be deleted has come
+  std::optional<Time> next_due() const;             // the first such time there is
+  int count(const WorkspaceId& workspace) const;    // all but those deleted
   // Pods of this machine type that use quota, in one workspace or anywhere.
   int machine_type_uses(const WorkspaceId& workspace, const MachineTypeId& type) const;
   int machine_type_uses(const MachineTypeId& type) const;

@@ -58,6 +58,8 @@ boost::json::object machine_view(const PodDetail& detail, Money per_gpu) {
   boost::json::object out{{"cpuCount", std::llround(detail.host->cpus)},
                           {"supportPublicIp", !detail.host->public_address.empty()},
                           {"secureCloud", detail.wish.cloud_type != "COMMUNITY"},
+                          {"location", detail.data_center.location},
+                          {"dataCenterId", detail.data_center.id},
                           {"currentPricePerGpu", per_gpu.as_double()}};
   if (!detail.gpus.empty()) {
     const auto& type = detail.gpus.front().type_id;
@@ -89,7 +91,7 @@ std::string_view desired_status(PodState state) {
   return "TERMINATED";
 }
 
-PodView view(const PodDetail& detail, Language language, MachinePart machine) {
+PodView view(const PodDetail& detail, Language language, PodParts parts) {
   const auto& pod = detail.pod;
   const auto& wish = detail.wish;
   const auto& main = wish.containers.front();
@@ -106,7 +108,7 @@ PodView view(const PodDetail& detail, Language language, MachinePart machine) {
         PodGpuView{detail.gpus.front().type_id, static_cast<int>(detail.gpus.size()), detail.gpus.front().type_id};
   else if (!wish.gpu_types.empty())
     out.gpu = PodGpuView{wish.gpu_types.front(), out.gpuCount, wish.gpu_types.front()};
-  const auto per_gpu = detail.offer ? detail.offer->per_gpu_hour.value_or(Money()) : Money();
+  const auto per_gpu = pod.bid ? *pod.bid : detail.offer ? detail.offer->per_gpu_hour.value_or(Money()) : Money();
   if (detail.offer && out.gpu) out.gpu->displayName = detail.offer->display_name;
   out.costPerHr = out.adjustedCostPerHr = (per_gpu * out.gpuCount).as_double();
   for (const auto& gpu : detail.gpus) out.simulated = out.simulated || gpu.simulated;
@@ -118,6 +120,8 @@ PodView view(const PodDetail& detail, Language language, MachinePart machine) {
   out.volumeInGb = wish.volume_gb;
   out.volumeMountPath = wish.volume_path;
   out.locked = wish.locked;
+  out.interruptible = pod.bid.has_value();
+  if (pod.bid) out.bidPerGpu = pod.bid->as_double();
   out.env = main.env;
   out.ports = wish.ports;
   out.dockerEntrypoint = main.entrypoint.value_or(std::vector<std::string>());
@@ -127,9 +131,16 @@ PodView view(const PodDetail& detail, Language language, MachinePart machine) {
   out.lastStartedAt = pod.started_at;
   if (!wish.template_id.empty()) out.templateId = wish.template_id;
   if (!wish.network_volume.empty()) out.networkVolumeId = wish.network_volume;
+  if (!wish.cpu_flavor.empty()) out.cpuFlavorId = wish.cpu_flavor;
   if (!wish.registry_auth_id.empty()) out.containerRegistryAuthId = wish.registry_auth_id;
   out.machine = boost::json::object();
-  if (machine == MachinePart::included && detail.host) out.machine = machine_view(detail, per_gpu);
+  if (parts.machine && detail.host) out.machine = machine_view(detail, per_gpu);
+  if (parts.network_volume && detail.network_volume) {
+    const auto& volume = *detail.network_volume;
+    out.networkVolume = PodNetworkVolumeView{wish.network_volume, volume.name, volume.bytes / gb, volume.data_center};
+  }
+  out.stopAt = pod.stop_at;
+  out.terminateAt = pod.terminate_at;
   out.createdAt = pod.created_at;
   out.status = enum_text(pod.state);
   out.reason = words(pod, language);
@@ -202,6 +213,7 @@ DryRunView view(const PodService::DryRun& run, const std::vector<Host>& hosts, L
     if (!run.gpus.empty()) out.gpuTypeId = run.gpus.front().type_id;
     out.vcpuCount = run.verdict.placement->vcpus;
     out.memoryInGb = in_gb(run.verdict.placement->memory_bytes);
+    out.interruptsPods = run.interrupts;
   }
   return out;
 }
@@ -263,6 +275,13 @@ json::Fields fields(const ContainerView*) {
           {"restarts", "times it was started again by its restart policy", "0"}};
 }
 
+json::Fields fields(const PodNetworkVolumeView*) {
+  return {{"id", "10 lower-case letters and digits", R"("agv6w2qcg7")"},
+          {"name", "what its owner calls it", R"("data")"},
+          {"size", "in GB", "100"},
+          {"dataCenterId", "where it is", R"("LOCAL")"}};
+}
+
 json::Fields fields(const PodView*) {
   return {
       {"id", "14 lower-case letters and digits", R"("2s56cp0pof1rmt")"},
@@ -272,7 +291,9 @@ json::Fields fields(const PodView*) {
       {"desiredStatus", "RUNNING, EXITED or TERMINATED: what was asked for", R"("RUNNING")"},
       {"computeType", "GPU or CPU", R"("GPU")"},
       {"cloudType", "SECURE, COMMUNITY or ALL", R"("SECURE")"},
-      {"costPerHr", "dollars an hour for all its GPUs, at the price of when it was made; 0: they have no price",
+      {"costPerHr",
+       "dollars an hour for all its GPUs, at the price of when it was made, or what a spot pod bids; 0: they have no "
+       "price",
        "0.44"},
       {"adjustedCostPerHr", "after savings plans: the same while there are none", "0.44"},
       {"gpuCount", "GPUs it has or waits for", "1"},
@@ -284,7 +305,7 @@ json::Fields fields(const PodView*) {
       {"volumeMountPath", "where the volume is mounted", R"("/workspace")"},
       {"volumeEncrypted", "always false in this version", "false"},
       {"locked", "cannot be stopped, reset or deleted", "false"},
-      {"interruptible", "a spot pod", "false"},
+      {"interruptible", "a spot pod, which may be stopped for a pod on demand or a higher bid", "false"},
       {"env", "variables its owner set", R"({"MODEL":"llama"})"},
       {"ports", "exposed ports", R"(["8888/http","22/tcp"])"},
       {"publicIp", "address of mapped TCP ports; empty while it does not run", R"("203.0.113.7")"},
@@ -303,6 +324,7 @@ json::Fields fields(const PodView*) {
       {"lastStartedAt", "when all its containers were last up", R"("2026-01-31T12:00:00.000Z")"},
       {"lastStatusChange", "in words, with the time", R"("all containers run: 2026-01-31T12:00:00.000Z")"},
       {"machine", "its host in RunPod's words, with includeMachine; else an empty object", "{}"},
+      {"networkVolume", "the network volume it has, with includeNetworkVolume", "null"},
       {"createdAt", "when it was made", R"("2026-01-31T11:59:00.000Z")"},
       {"status", "registered, queued, provisioning, running, interrupting, host_lost, stopping, stopped or failed",
        R"("running")"},
@@ -318,6 +340,9 @@ json::Fields fields(const PodView*) {
       {"simulated", "its GPUs are simulated", "false"},
       {"healthy", "every exposed port accepts connections", "true"},
       {"machineType", "the machine type it was made with", R"("g2.small")"},
+      {"bidPerGpu", "what a spot pod bids: dollars an hour for each GPU", "0.22"},
+      {"stopAt", "when it stops by itself; null: never", R"("2026-11-22T13:15:00Z")"},
+      {"terminateAt", "when it is deleted by itself, with its volume; null: never", R"("2026-11-29T01:15:00Z")"},
       {"warnings", "what will be trouble soon: a container disk or volume that is 90 % full", "[]"},
   };
 }
@@ -330,6 +355,7 @@ json::Fields fields(const DryRunView*) {
           {"gpuTypeId", "type of the GPUs it would get", R"("NVIDIA A40")"},
           {"vcpuCount", "vCPUs it would get", "8"},
           {"memoryInGb", "memory it would get, in GB", "32"},
+          {"interruptsPods", "so many spot pods would be stopped first; it would start once they have gone", "0"},
           {"hosts", "why each other host does not take it", "[]"}};
 }
 

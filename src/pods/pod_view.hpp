@@ -70,7 +70,16 @@ BOOST_DESCRIBE_STRUCT(ContainerView, (),
                       (name, imageName, imageDigest, containerId, running, startedAt, finishedAt, exitCode, restarts))
 json::Fields fields(const ContainerView*);
 
-struct PodView {
+struct PodNetworkVolumeView {
+  std::string id, name;
+  std::int64_t size = 0;
+  std::string dataCenterId;
+};
+BOOST_DESCRIBE_STRUCT(PodNetworkVolumeView, (), (id, name, size, dataCenterId))
+json::Fields fields(const PodNetworkVolumeView*);
+
+// What RunPod's pods have.
+struct RunpodsPodView {
   std::string id, name;
   std::string image, imageName;
   std::string desiredStatus, computeType, cloudType;
@@ -92,8 +101,18 @@ struct PodView {
   std::optional<Time> lastStartedAt;
   std::string lastStatusChange;
   boost::json::value machine;
+  std::optional<PodNetworkVolumeView> networkVolume;
   Time createdAt{};
-  // Ours:
+};
+BOOST_DESCRIBE_STRUCT(RunpodsPodView, (),
+                      (id, name, image, imageName, desiredStatus, computeType, cloudType, costPerHr, adjustedCostPerHr,
+                       gpuCount, gpu, vcpuCount, memoryInGb, containerDiskInGb, volumeInGb, volumeMountPath,
+                       volumeEncrypted, locked, interruptible, env, ports, publicIp, portMappings, proxyUrls,
+                       dockerEntrypoint, dockerStartCmd, machineId, templateId, endpointId, networkVolumeId,
+                       consumerUserId, containerRegistryAuthId, cpuFlavorId, lastStartedAt, lastStatusChange, machine,
+                       networkVolume, createdAt))
+
+struct PodView : RunpodsPodView {
   std::string status;
   std::optional<ReasonView> reason;
   std::optional<ProgressView> progress;
@@ -105,16 +124,13 @@ struct PodView {
   std::string podHostId;
   bool simulated = false, healthy = false;
   std::optional<std::string> machineType;
+  std::optional<double> bidPerGpu;
+  std::optional<Time> stopAt, terminateAt;
   std::vector<ReasonView> warnings;
 };
-BOOST_DESCRIBE_STRUCT(PodView, (),
-                      (id, name, image, imageName, desiredStatus, computeType, cloudType, costPerHr, adjustedCostPerHr,
-                       gpuCount, gpu, vcpuCount, memoryInGb, containerDiskInGb, volumeInGb, volumeMountPath,
-                       volumeEncrypted, locked, interruptible, env, ports, publicIp, portMappings, proxyUrls,
-                       dockerEntrypoint, dockerStartCmd, machineId, templateId, endpointId, networkVolumeId,
-                       consumerUserId, containerRegistryAuthId, cpuFlavorId, lastStartedAt, lastStatusChange, machine,
-                       createdAt, status, reason, progress, queue, containers, restartPolicy, generation, run, hostName,
-                       podHostId, simulated, healthy, machineType, warnings))
+BOOST_DESCRIBE_STRUCT(PodView, (RunpodsPodView),
+                      (status, reason, progress, queue, containers, restartPolicy, generation, run, hostName, podHostId,
+                       simulated, healthy, machineType, bidPerGpu, stopAt, terminateAt, warnings))
 json::Fields fields(const PodView*);
 
 struct DryRunView {
@@ -122,14 +138,18 @@ struct DryRunView {
   std::optional<std::string> hostId, hostName, gpuTypeId;
   double vcpuCount = 0;
   std::int64_t memoryInGb = 0;
+  int interruptsPods = 0;
   std::vector<HostRefusalView> hosts;
 };
-BOOST_DESCRIBE_STRUCT(DryRunView, (), (fits, possible, hostId, hostName, gpuTypeId, vcpuCount, memoryInGb, hosts))
+BOOST_DESCRIBE_STRUCT(DryRunView, (),
+                      (fits, possible, hostId, hostName, gpuTypeId, vcpuCount, memoryInGb, interruptsPods, hosts))
 json::Fields fields(const DryRunView*);
 
-// `machine`: what RunPod's clients get with includeMachine; else they get an empty object.
-enum class MachinePart { left_out, included };
-PodView view(const PodDetail& detail, Language language, MachinePart machine = MachinePart::left_out);
+// What RunPod's clients get only with includeMachine (else an empty object) and with includeNetworkVolume (else null).
+struct PodParts {
+  bool machine = false, network_volume = false;
+};
+PodView view(const PodDetail& detail, Language language, PodParts parts = {});
 DryRunView view(const PodService::DryRun& run, const std::vector<Host>& hosts, Language language);
 std::string_view desired_status(PodState state);  // RUNNING, EXITED or TERMINATED
 

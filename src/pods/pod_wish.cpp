@@ -4,6 +4,7 @@
 
 #include "base/image_reference.hpp"
 #include "db/db.hpp"
+#include "fleet/host.hpp"
 #include "json/codec.hpp"
 #include "pods/parse.hpp"
 
@@ -128,7 +129,6 @@ Result<PodWish> wish_from(const CreatePod& input, const Seal& seal) {
   PodWish wish;
   if (input.name) TRY(checked_name(*input.name));
   TRY(not_offered(input.globalNetworking, "globalNetworking"));
-  TRY(not_offered(input.interruptible, "interruptible"));
   for (const auto& [value, field] : {std::pair{&input.gpuTypePriority, "gpuTypePriority"},
                                      {&input.dataCenterPriority, "dataCenterPriority"},
                                      {&input.cpuFlavorPriority, "cpuFlavorPriority"}})
@@ -208,6 +208,7 @@ Result<PodWish> wish_from(const CreatePod& input, const Seal& seal) {
   } else if (input.gpuCount.value_or(0) > 1 || !input.gpuTypeIds.value_or(std::vector<std::string>()).empty()) {
     return invalid(input.gpuTypeIds && !input.gpuTypeIds->empty() ? "gpuTypeIds" : "gpuCount", Detail::cpu_pod_gpus);
   }
+  if (!gpu && input.cpuFlavorIds && !input.cpuFlavorIds->empty()) wish.cpu_flavor = input.cpuFlavorIds->front();
   if (!gpu || wish.gpu_count == 0) {
     if (input.vcpuCount) {
       TRY(within("vcpuCount", *input.vcpuCount, 1, 1024));
@@ -226,6 +227,12 @@ Result<PodWish> wish_from(const CreatePod& input, const Seal& seal) {
   if (wish.cuda_allowed.size() > 50) return invalid("allowedCudaVersions", Detail::at_most, {{"limit", "50"}});
   for (std::size_t i = 0; i < wish.cuda_allowed.size(); ++i)
     TRY(check_cuda(wish.cuda_allowed[i], "allowedCudaVersions[" + std::to_string(i) + "]"));
+
+  wish.data_centers = input.dataCenterIds.value_or(std::vector<std::string>());
+  wish.countries = input.countryCodes.value_or(std::vector<std::string>());
+  for (const auto& [list, field] : {std::pair{&wish.data_centers, "dataCenterIds"}, {&wish.countries, "countryCodes"}})
+    if (list->size() > 100) return invalid(field, Detail::at_most, {{"limit", "100"}});
+  wish.data_centers_in_order = input.dataCenterPriority.value_or("") == "custom";
 
   wish.container_disk_gb = input.containerDiskInGb.value_or(50);
   TRY(within("containerDiskInGb", wish.container_disk_gb, 1, disk_gb_max));
@@ -334,8 +341,19 @@ std::string gb_words(std::int64_t bytes) {
 
 std::int64_t disk_bytes(const PodWish& wish) { return container_disk_bytes(wish) + wish.volume_gb * gb; }
 
+Result<bool> asks_for_spot(const CreatePod& input, const PodWish& wish) {
+  if (!input.interruptible.value_or(input.bidPerGpu.has_value())) {
+    if (input.bidPerGpu) return invalid("bidPerGpu", Detail::bid_on_demand);
+    return false;
+  }
+  const auto field = input.interruptible ? "interruptible" : "bidPerGpu";
+  if (!wish.machine_type.empty()) return invalid(field, Detail::spot_of_machine_type);
+  if (wish.gpu_count == 0) return invalid(field, Detail::spot_without_gpus);
+  return true;
+}
+
 scheduler::Request request_for(const PodId& pod, const PodWish& wish, bool zero_gpu,
-                               const std::optional<HostId>& bound_to) {
+                               const std::optional<HostId>& bound_to, const std::optional<Money>& bid) {
   scheduler::Request request;
   request.pod = pod;
   request.gpu_count = zero_gpu ? 0 : wish.gpu_count;
@@ -349,7 +367,15 @@ scheduler::Request request_for(const PodId& pod, const PodWish& wish, bool zero_
   request.cuda_min = zero_gpu ? std::nullopt : wish.cuda_min;
   if (!zero_gpu) request.cuda_allowed = wish.cuda_allowed;
   request.bound_to = bound_to;
+  if (!zero_gpu) request.bid = bid;
   request.network_volume = !wish.network_volume.empty();
+  request.data_centers = wish.data_centers;
+  request.centers_in_order = wish.data_centers_in_order && wish.data_centers.size() > 1;
+  request.countries = wish.countries;
+  if (request.network_volume) {  // it is in one, and never mounted in another
+    request.data_centers = {wish.volume_data_center.empty() ? std::string(local_data_center) : wish.volume_data_center};
+    request.centers_in_order = false;
+  }
   return request;
 }
 

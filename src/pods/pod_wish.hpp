@@ -47,11 +47,16 @@ struct PodWish {
   std::string machine_type;                   // its name when the pod was made; empty for none
   std::string template_id, registry_auth_id;  // empty: none
   std::string network_volume;                 // its id; mounted at volume_path instead of a volume of the pod's own
+  std::string volume_data_center;             // of the network volume; empty with one: LOCAL, as there was no other
+  std::vector<std::string> data_centers, countries;  // where it may be; empty: anywhere
+  bool data_centers_in_order = false;
+  std::string cpu_flavor;  // of a pod without GPUs, as it was asked for; nothing depends on it
 };
 BOOST_DESCRIBE_STRUCT(PodWish, (),
                       (containers, ports, gpu_count, gpu_types, gpu_types_in_order, gpu_memory_gb_min, vcpus, memory_gb,
                        container_disk_gb, volume_gb, volume_path, shm_gb, restart, cuda_min, cuda_allowed, cloud_type,
-                       locked, machine_type, template_id, registry_auth_id, network_volume))
+                       locked, machine_type, template_id, registry_auth_id, network_volume, volume_data_center,
+                       data_centers, countries, data_centers_in_order, cpu_flavor))
 
 // A container's disk is counted in GiB, as Docker's `--storage-opt size=20G` is and `df -h` shows it: 20 read 20G
 // inside. Volumes are counted in GB.
@@ -80,8 +85,12 @@ Result<WishChange> changed(const PodWish& before, const UpdatePod& input);
 std::string wish_to_text(const PodWish& wish);
 PodWish wish_from_text(const std::string& text);  // of the database; throws DbError when it is not one
 
-// What the scheduler is asked for this wish. `zero_gpu`: it is started to reach its data only.
+// Whether the body asks for a spot pod; refused where the pod cannot be one. A bid alone says it too.
+Result<bool> asks_for_spot(const CreatePod& input, const PodWish& wish);
+
+// What the scheduler is asked for this wish. `zero_gpu`: it is started to reach its data only, and then bids for
+// nothing.
 scheduler::Request request_for(const PodId& pod, const PodWish& wish, bool zero_gpu,
-                               const std::optional<HostId>& bound_to);
+                               const std::optional<HostId>& bound_to, const std::optional<Money>& bid);
 
 }  // namespace gyre

@@ -19,7 +19,7 @@ Resources::Resources(Core& core, const ResourcesConfig& config)
       templates_(core, template_config()),
       catalog_(core, config.catalog),
       volumes_(core, volume_config(config)),
-      endpoints_(core, templates_, catalog_, volumes_) {}
+      endpoints_(core, templates_, catalog_, volumes_, endpoint_config()) {}
 
 RegistryAuthConfig Resources::registry_auth_config(const ResourcesConfig& config) {
   RegistryAuthConfig out;
@@ -28,7 +28,16 @@ RegistryAuthConfig Resources::registry_auth_config(const ResourcesConfig& config
   out.user_of = [this](const WorkspaceId& workspace, const RegistryAuthId& auth) -> std::optional<std::string> {
     if (const auto pod = pods_.user_of(PodStore::Uses::registry_auth_id, workspace, auth.str()))
       return "pod " + pod->str();
+    if (auto endpoint = endpoint_using(EndpointStore::Uses::registry_auth_id, workspace, auth.str())) return endpoint;
     return templates_.user_of(auth);
+  };
+  return out;
+}
+
+EndpointConfig Resources::endpoint_config() {
+  EndpointConfig out;
+  out.knows_registry_auth = [this](const WorkspaceId& workspace, const RegistryAuthId& auth) {
+    return registry_auths_.find(workspace, auth).has_value();
   };
   return out;
 }
@@ -81,12 +90,13 @@ PodSources Resources::sources() {
                               const std::string& id) -> std::optional<NetworkVolumeFacts> {
     const auto found = volumes_.find(workspace, NetworkVolumeId(id));
     if (!found) return std::nullopt;
-    return NetworkVolumeFacts{found->data_center, found->size_gb * 1'000'000'000, volumes_.used_bytes(found->id)};
+    return NetworkVolumeFacts{found->name, found->data_center, found->size_gb * 1'000'000'000,
+                              volumes_.used_bytes(found->id)};
   };
   out.ssh_keys = [this](const AccountId& account) { return settings_.get(account).ssh_keys; };
   out.gpu_offer = [this](const std::string& type, const std::string& cloud, Time made_at) {
     auto offer = catalog_.offer(type, cloud, made_at);
-    return GpuOffer{std::move(offer.display_name), offer.per_gpu_hour};
+    return GpuOffer{std::move(offer.display_name), offer.per_gpu_hour, offer.lowest_bid};
   };
   return out;
 }

@@ -45,6 +45,7 @@ class Resources {
  private:
   RegistryAuthConfig registry_auth_config(const ResourcesConfig& config);
   TemplateConfig template_config();
+  EndpointConfig endpoint_config();
   NetworkVolumeConfig volume_config(const ResourcesConfig& config);
   // "endpoint ID" when one uses it.
   std::optional<std::string> endpoint_using(EndpointStore::Uses kind, const WorkspaceId& workspace,

@@ -125,6 +125,90 @@ TEST_F(ResourcesTest, IncludeMachineShowsTheHostInRunPodsWords) {
   EXPECT_EQ(text_of(machine.as_object(), "gpuTypeId"), "NVIDIA A40");
   EXPECT_EQ(text_of(machine.as_object(), "gpuDisplayName"), "A40");
   EXPECT_EQ(machine.at("cpuCount").as_int64(), 32);
+  EXPECT_EQ(text_of(machine.as_object(), "dataCenterId"), "LOCAL");
+}
+
+TEST_F(ResourcesTest, PodsAndVolumesKeepToTheirDataCentre) {
+  const auto stranger = world.stranger_key();
+  const auto field = [&](const std::string& target, const std::string& body, Method method = Method::post) {
+    const auto answer = world.call(method, target, body);
+    EXPECT_GE(answer.status, 400) << answer.body;
+    return text_of(answer, "field");
+  };
+  EXPECT_EQ(field("/v1/catalog/datacenters", R"({"id":"kr 1"})"), "id");
+  EXPECT_EQ(field("/v1/catalog/datacenters", R"({"id":"KR-1","countryCode":"Korea"})"), "countryCode");
+  EXPECT_EQ(world.call(Method::post, "/v1/catalog/datacenters", R"({"id":"KR-1"})", stranger).status, 403);
+  EXPECT_EQ(world
+                .call(Method::post, "/v1/catalog/datacenters",
+                      R"({"id":"KR-1","name":"Seoul 1","location":"Seoul","countryCode":"KR"})")
+                .status,
+            201);
+  EXPECT_EQ(world.call(Method::post, "/v1/catalog/datacenters", R"({"id":"KR-1"})").status, 409);
+  EXPECT_EQ(world.call(Method::post, "/v1/catalog/datacenters", R"({"id":"LOCAL"})").status, 409);
+  EXPECT_EQ(field("/v1/hosts/tokens", R"({"dataCenterId":"SE-1"})"), "dataCenterId");
+
+  const auto second = world.add_host("h2").str();
+  const auto host = "/v1/hosts/" + second;
+  world.run_for(5s);
+  EXPECT_EQ(field(host, R"({"dataCenterId":"SE-1"})", Method::patch), "dataCenterId");
+  const auto moved = world.call(Method::patch, host, R"({"dataCenterId":"KR-1"})");
+  EXPECT_EQ(moved.status, 200) << moved.body;
+  EXPECT_EQ(text_of(moved, "dataCenterId"), "KR-1");
+  EXPECT_EQ(world.call(Method::patch, host, R"({"dataCenterId":"KR-1"})", stranger).status, 403);
+
+  const auto asks = [&](const std::string& more) { return R"({"imageName":"x:1",)" + more + "}"; };
+  EXPECT_EQ(field("/v1/pods", asks(R"("dataCenterIds":["LOCAL","SE-1"])")), "dataCenterIds[1]");
+  EXPECT_EQ(field("/v1/pods", asks(R"("countryCodes":["SE"])")), "countryCodes[0]");
+  EXPECT_EQ(field("/v1/endpoints", R"({"templateId":"none","dataCenterIds":["SE-1"]})").empty(), false);
+  const auto made = [&](const std::string& more) {
+    const auto answer = world.call(Method::post, "/v1/pods", asks(more));
+    EXPECT_EQ(answer.status, 201) << answer.body;
+    return text_of(answer, "id");
+  };
+  const auto there = made(R"("dataCenterIds":["KR-1"])"), by_country = made(R"("countryCodes":["KR"])"),
+             here = made(R"("dataCenterIds":["LOCAL"])");
+  world.run_for(30s);
+  const auto center_of = [&](const std::string& id) {
+    const auto pod = object_of(world.call(Method::get, "/v1/pods/" + id + "?includeMachine=true"));
+    EXPECT_EQ(text_of(pod, "status"), "running");
+    return text_of(pod.at("machine").as_object(), "dataCenterId");
+  };
+  EXPECT_EQ(center_of(there), "KR-1");
+  EXPECT_EQ(center_of(by_country), "KR-1");
+  EXPECT_EQ(center_of(here), "LOCAL");
+  EXPECT_EQ(env_of(here).at("RUNPOD_DC_ID"), "LOCAL");
+  for (const auto& container : world.engine(HostId(second)).running())
+    EXPECT_EQ(world.engine(HostId(second)).spec(container.id)->env.at("RUNPOD_DC_ID"), "KR-1");
+  EXPECT_EQ(sim::list_of(world.call(Method::get, "/v1/pods?dataCenterId=KR-1")).size(), 2u);
+  const auto stays = world.call(Method::patch, host, R"({"dataCenterId":"LOCAL"})");
+  EXPECT_EQ(text_of(stays, "code"), "host_keeps_pods") << "pods are on it";
+
+  const auto said = object_of(world.call(Method::get, "/v1/catalog/datacenters/KR-1"));
+  EXPECT_EQ(text_of(said, "location"), "Seoul");
+  EXPECT_EQ(text_of(said, "countryCode"), "KR");
+  EXPECT_EQ(sim::list_of(world.call(Method::get, "/v1/catalog/datacenters")).size(), 2u);
+  EXPECT_EQ(world.call(Method::get, "/v1/catalog/datacenters/SE-1").status, 404);
+  const auto told = object_of(world.call(Method::patch, "/v1/catalog/datacenters/LOCAL", R"({"countryCode":"SE"})"));
+  EXPECT_EQ(text_of(told, "countryCode"), "SE") << "LOCAL has no row before";
+  const auto swedish = made(R"("countryCodes":["SE"])");
+  world.run_for(30s);
+  EXPECT_EQ(center_of(swedish), "LOCAL");
+}
+
+TEST_F(ResourcesTest, APodThatFitsInNoHostOfItsDataCentreSaysSo) {
+  EXPECT_EQ(world.call(Method::post, "/v1/catalog/datacenters", R"({"id":"KR-1"})").status, 201);
+  const auto dry = world.call(Method::post, "/v1/pods?dryRun=true", R"({"imageName":"x:1","dataCenterIds":["KR-1"]})");
+  EXPECT_NE(dry.body.find("host_in_other_data_center"), std::string::npos) << dry.body;
+}
+
+TEST_F(ResourcesTest, PodsAreListedByTheirDataCentre) {
+  const auto id = pod("{}");
+  const auto listed = [&](const std::string& query) {
+    return sim::list_of(world.call(Method::get, "/v1/pods" + query)).size();
+  };
+  EXPECT_EQ(listed("?dataCenterId=LOCAL"), 1u);
+  EXPECT_EQ(listed("?dataCenterId=EU-RO-1&dataCenterId=LOCAL"), 1u);
+  EXPECT_EQ(listed("?dataCenterId=EU-RO-1"), 0u);
 }
 
 }  // namespace

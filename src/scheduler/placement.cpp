@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <limits>
 #include <set>
 #include <tuple>
 
@@ -42,6 +43,30 @@ std::string wanted_types(const Request& request) {
   return out;
 }
 
+std::string listed(const std::vector<std::string>& words) {
+  std::string out;
+  for (const auto& word : words) out += (out.empty() ? "" : " / ") + word;
+  return out;
+}
+
+bool among(const std::vector<std::string>& words, const std::string& word) {
+  return std::find(words.begin(), words.end(), word) != words.end();
+}
+
+std::string pool_in(const std::string& pool, const std::string& data_center) { return pool + "@@" + data_center; }
+std::string pool_in_country(const std::string& pool, const std::string& country) { return pool + "@@@" + country; }
+std::string pool_on(const std::string& pool, const HostId& host) { return pool + "@" + host.str(); }
+
+bool is_blocked(const Request& request, const Host& host, const std::string& pool,
+                const std::set<std::string>& blocked) {
+  if (blocked.empty()) return false;
+  const bool waits_in_pool = !request.bound_to || request.bid;
+  if (waits_in_pool && (blocked.contains(pool) || blocked.contains(pool_in(pool, host.data_center)) ||
+                        blocked.contains(pool_in_country(pool, host.country))))
+    return true;
+  return blocked.contains(pool_on(pool, host.id));
+}
+
 // What a host would have if no pod ran on it: the question "could it ever".
 Host emptied(Host host) {
   for (auto& gpu : host.gpus) gpu.free = true;
@@ -54,7 +79,7 @@ struct Candidate {
   Placement placement;
   std::string type;
   // Smaller is better, compared in this order.
-  std::tuple<std::size_t, std::int64_t, std::int64_t, double> cost;
+  std::tuple<std::size_t, std::size_t, std::int64_t, std::int64_t, double> cost;
 };
 
 struct Examined {
@@ -65,9 +90,16 @@ struct Examined {
 
 Examined refuse(Reason reason, Args args = {}) { return {std::nullopt, reason, std::move(args)}; }
 
-// One host for one pod; `blocked` are the pools where an earlier pod waits.
+// One host for one pod; `blocked` as in `fit`.
 Examined examine(const Request& request, const Host& host, const std::set<std::string>& blocked) {
   if (request.bound_to && *request.bound_to != host.id) return refuse(Reason::bound_to_other_host);
+  if (!request.data_centers.empty() && !among(request.data_centers, host.data_center))
+    return refuse(Reason::host_in_other_data_center,
+                  {{"data_center", host.data_center}, {"wanted", listed(request.data_centers)}});
+  if (!request.countries.empty() && !among(request.countries, host.country))
+    return refuse(Reason::host_in_other_country, {{"data_center", host.data_center},
+                                                  {"country", host.country.empty() ? "-" : host.country},
+                                                  {"wanted", listed(request.countries)}});
   if (!host.online) return refuse(Reason::host_offline);
   // A pod whose volume is there may start again on a host that takes no new pods.
   if (!host.listed && !request.bound_to) return refuse(Reason::host_not_listed, {{"state", host.state_text}});
@@ -106,6 +138,11 @@ Examined examine(const Request& request, const Host& host, const std::set<std::s
     memory = std::clamp(host.memory_free, rescue_memory_min, rescue_memory_max);
   }
 
+  const std::size_t center_rank =
+      request.centers_in_order ? static_cast<std::size_t>(std::find(request.data_centers.begin(),
+                                                                    request.data_centers.end(), host.data_center) -
+                                                          request.data_centers.begin())
+                               : 0;
   constexpr double rounding = 1e-6;
   const auto resources = [&]() -> Examined {
     if (host.vcpus_free + rounding < vcpus)
@@ -119,10 +156,14 @@ Examined examine(const Request& request, const Host& host, const std::set<std::s
   };
 
   if (request.gpu_count == 0) {
-    if (blocked.contains("CPU") && !request.bound_to) return refuse(Reason::earlier_pod_waits, {{"pool", "CPU"}});
+    if (is_blocked(request, host, "CPU", blocked)) return refuse(Reason::earlier_pod_waits, {{"pool", "CPU"}});
     if (auto check = resources(); !check.candidate) return check;
     // Hosts without GPUs first, then the fullest.
-    return {Candidate{{host.id, {}, vcpus, memory}, "CPU", {host.gpus.size(), 0, 0, host.vcpus_free}}, {}, {}};
+    return {Candidate{{host.id, {}, vcpus, memory},
+                      "CPU",
+                      {0, center_rank, static_cast<std::int64_t>(host.gpus.size()), 0, host.vcpus_free}},
+            {},
+            {}};
   }
 
   std::optional<Candidate> best;
@@ -154,7 +195,7 @@ Examined examine(const Request& request, const Host& host, const std::set<std::s
                                              {"needed", std::to_string(request.gpu_count)}});
       continue;
     }
-    if (blocked.contains(type) && !request.bound_to) {
+    if (is_blocked(request, host, type, blocked)) {
       nearest = refuse(Reason::earlier_pod_waits, {{"pool", type}});
       continue;
     }
@@ -168,10 +209,10 @@ Examined examine(const Request& request, const Host& host, const std::set<std::s
     if (request.types_in_order)
       rank = static_cast<std::size_t>(std::find(request.gpu_types.begin(), request.gpu_types.end(), type) -
                                       request.gpu_types.begin());
-    Candidate candidate{
-        std::move(placement),
-        type,
-        {rank, static_cast<std::int64_t>(free.size()) - request.gpu_count, memory_of_type, host.vcpus_free}};
+    Candidate candidate{std::move(placement),
+                        type,
+                        {rank, center_rank, static_cast<std::int64_t>(free.size()) - request.gpu_count, memory_of_type,
+                         host.vcpus_free}};
     if (!best || candidate.cost < best->cost) best = std::move(candidate);
   }
   if (best) return {std::move(best), {}, {}};
@@ -179,6 +220,10 @@ Examined examine(const Request& request, const Host& host, const std::set<std::s
 }
 
 }  // namespace
+
+std::int64_t precedence(const std::optional<Money>& bid) {
+  return bid ? -bid->in_micros() : std::numeric_limits<std::int64_t>::min();
+}
 
 Verdict fit(const Request& request, const std::vector<Host>& hosts, const std::set<std::string>& blocked) {
   Verdict verdict;
@@ -244,6 +289,20 @@ std::vector<std::string> pools_of(const Request& request, const std::vector<Host
   return {types.begin(), types.end()};
 }
 
+std::vector<std::string> blocks(const Request& request, const std::vector<std::string>& pools) {
+  std::vector<std::string> out;
+  for (const auto& pool : pools)
+    if (request.bound_to)
+      out.push_back(pool_on(pool, *request.bound_to));
+    else if (!request.data_centers.empty())
+      for (const auto& center : request.data_centers) out.push_back(pool_in(pool, center));
+    else if (!request.countries.empty())
+      for (const auto& country : request.countries) out.push_back(pool_in_country(pool, country));
+    else
+      out.push_back(pool);
+  return out;
+}
+
 std::vector<Verdict> place_queue(const std::vector<Request>& queue, std::vector<Host> hosts) {
   std::vector<Verdict> out;
   std::set<std::string> blocked;
@@ -251,9 +310,9 @@ std::vector<Verdict> place_queue(const std::vector<Request>& queue, std::vector<
     auto verdict = fit(request, hosts, blocked);
     if (verdict.placement)
       take(hosts, request, *verdict.placement);
-    else if (verdict.possible && !request.bound_to)
+    else if (verdict.possible)
       // Only a pod that will run one day holds its place; one that no host could ever take must not stop the others.
-      for (auto& pool : pools_of(request, hosts)) blocked.insert(std::move(pool));
+      for (auto& pool : blocks(request, pools_of(request, hosts))) blocked.insert(std::move(pool));
     out.push_back(std::move(verdict));
   }
   return out;

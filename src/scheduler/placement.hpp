@@ -1,7 +1,8 @@
 // Which host, and which of its GPUs, a pod gets. Pure: a snapshot in, a verdict with reasons out; no clock, no
-// database. All or nothing: a pod gets all its GPUs, of one type, on one host, or waits. The queue is first come, first
-// served within a pool (a GPU type, or the hosts for pods without GPUs): nobody overtakes a pod that could run once
-// others end.
+// database. All or nothing: a pod gets all its GPUs, of one type, on one host, or waits. Pods on demand go before spot
+// pods, and spot pods with the higher bid before those with a lower one; else the queue is first come, first served
+// within a pool (a GPU type, or the hosts for pods without GPUs): nobody overtakes a pod that could run once others
+// end. Whom a pod may take room from is in eviction.hpp.
 #pragma once
 
 #include <cstdint>
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "base/ids.hpp"
+#include "base/money.hpp"
 #include "base/reasons.hpp"
 
 namespace gyre::scheduler {
@@ -28,8 +30,9 @@ struct Host {
   bool listed = true;      // takes new pods
   std::string state_text;  // for the reason when it does not
   bool engine_up = true;
-  bool network_volumes = false;  // has the storage that they are on
-  std::string cuda_version;      // highest supported, "12.2"; empty: no NVIDIA driver
+  bool network_volumes = false;                // has the storage that they are on
+  std::string data_center = "LOCAL", country;  // none: nobody has said which
+  std::string cuda_version;                    // highest supported, "12.2"; empty: no NVIDIA driver
   std::vector<Gpu> gpus;
   double vcpus = 0, vcpus_free = 0;
   std::int64_t memory_bytes = 0, memory_free = 0;
@@ -49,8 +52,15 @@ struct Request {
   std::vector<std::string> cuda_allowed;  // one of these must be supported; empty: any
   std::optional<HostId> bound_to;         // where its local volume is
   bool network_volume = false;            // has one mounted
+  std::vector<std::string> data_centers;  // where it may be; empty: anywhere
+  bool centers_in_order = false;          // the first that has room, else wherever it fits best
+  std::vector<std::string> countries;     // where it may be; empty: anywhere
   bool rescue = false;                    // started without its GPUs to reach its data: takes what little is free
+  std::optional<Money> bid;               // of a spot pod, for each GPU and hour; absent: on demand
 };
+
+// The lower goes first; among equals, who came first.
+std::int64_t precedence(const std::optional<Money>& bid);
 
 struct Placement {
   HostId host;
@@ -75,13 +85,19 @@ struct Verdict {
 
 // The best place for one pod. Best fit: the host where the fewest GPUs of the type stay free, then the smallest GPUs
 // that satisfy, then the fewest free vCPUs, then the id, so that large gaps stay whole and the answer is repeatable.
-// `blocked`: the pools in which an earlier pod waits.
+// Before that the order of GPU types counts, then that of data centres, where the request says so.
+// `blocked`: what `blocks` named for those who wait and go before.
 Verdict fit(const Request& request, const std::vector<Host>& hosts, const std::set<std::string>& blocked = {});
 
 // What a placement leaves of the hosts.
 void take(std::vector<Host>& hosts, const Request& request, const Placement& placement);
 
-// The queue, oldest first, against one snapshot; each placement takes from what the next one sees. Verdicts in order.
+// What nobody who comes after this waiting pod may take: its pools; of these only what is in the data centres or
+// countries that it asks for; or, where it is bound to a host, those there. Spot pods keep to this even on the host
+// that they are bound to; a pod on demand starts where its volume is.
+std::vector<std::string> blocks(const Request& request, const std::vector<std::string>& pools);
+
+// The queue, in its order, against one snapshot; each placement takes from what the next one sees. Verdicts in order.
 // The rule in its plainest form; waiting_line.hpp gives the same answers about a queue that is kept.
 std::vector<Verdict> place_queue(const std::vector<Request>& queue, std::vector<Host> hosts);
 

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <set>
 
 #include "scheduler/test_worlds.hpp"
@@ -20,6 +21,78 @@ TEST(Placement, TheTightestHostIsChosenSoThatLargeGapsStayWhole) {
   ASSERT_TRUE(verdict.placement);
   EXPECT_EQ(verdict.placement->host, HostId("h2"));
   EXPECT_EQ(verdict.placement->gpus.size(), 2u);
+}
+
+// A host and where it is.
+Host placed(Host host, std::string data_center, std::string country = "") {
+  host.data_center = std::move(data_center);
+  host.country = std::move(country);
+  return host;
+}
+
+TEST(Placement, APodIsOnlyWhereItAsksToBe) {
+  const std::vector<Host> hosts{placed(host("h1", "NVIDIA A40", 1), "LOCAL"),
+                                placed(host("h2", "NVIDIA A40", 4), "KR-1", "KR"),
+                                placed(host("h3", "NVIDIA A40", 8), "SE-1", "SE")};
+  auto asks = wants("p", 1);
+  EXPECT_EQ(fit(asks, hosts).placement->host, HostId("h1"));
+  asks.data_centers = {"SE-1", "KR-1"};
+  EXPECT_EQ(fit(asks, hosts).placement->host, HostId("h2")) << "the best fit of the two";
+  asks.centers_in_order = true;
+  EXPECT_EQ(fit(asks, hosts).placement->host, HostId("h3")) << "the first of the two";
+  asks.gpu_count = 0;
+  EXPECT_EQ(fit(asks, hosts).placement->host, HostId("h3")) << "without GPUs, too";
+  asks = wants("p", 1);
+  asks.countries = {"KR"};
+  EXPECT_EQ(fit(asks, hosts).placement->host, HostId("h2"));
+  EXPECT_EQ(only_reason(fit(asks, {hosts[0]})), Reason::host_in_other_country);
+  asks.countries.clear();
+  asks.data_centers = {"KR-1"};
+  EXPECT_EQ(only_reason(fit(asks, {hosts[0]})), Reason::host_in_other_data_center);
+}
+
+TEST(Placement, WhoWaitsForADataCentreHoldsNothingOfAnother) {
+  const std::vector<Host> hosts{placed(host("h1", "NVIDIA A40", 1, 1), "KR-1", "KR"),
+                                placed(host("h2", "NVIDIA A40", 1), "LOCAL")};
+  for (const bool by_country : {false, true}) {
+    auto first = wants("first", 1), there = wants("there", 1);
+    (by_country ? first.countries : first.data_centers) = {by_country ? "KR" : "KR-1"};
+    auto free = hosts;
+    free.push_back(placed(host("h0", "NVIDIA A40", 4, 3), "KR-1", "KR"));
+    first.gpu_count = 2;
+    there.data_centers = {"KR-1"};
+    const auto verdicts = place_queue({first, wants("anywhere", 1), there}, free);
+    EXPECT_FALSE(verdicts[0].placement);
+    ASSERT_TRUE(verdicts[1].placement);
+    EXPECT_EQ(verdicts[1].placement->host, HostId("h2"));
+    EXPECT_FALSE(verdicts[2].placement);
+    EXPECT_EQ(verdicts[2].refusals.back().reason, Reason::earlier_pod_waits);
+  }
+}
+
+// The rule in one line, beside what `fit` does.
+TEST(Placement, NobodyIsEverPlacedWhereItDidNotAsk) {
+  int somewhere = 0;
+  for (unsigned seed = 1; seed <= 2000; ++seed) {
+    Dice dice(seed);
+    const auto hosts = some_hosts(dice);
+    const auto asks = some_request(dice, "p", hosts);
+    const auto among = [](const std::vector<std::string>& list, const std::string& one) {
+      return list.empty() || std::find(list.begin(), list.end(), one) != list.end();
+    };
+    const auto verdict = fit(asks, hosts);
+    // As if the hosts elsewhere were not there: the same answer.
+    std::vector<Host> there;
+    for (const auto& host : hosts)
+      if (among(asks.data_centers, host.data_center) && among(asks.countries, host.country)) there.push_back(host);
+    auto anywhere = asks;
+    anywhere.countries.clear();
+    if (!asks.centers_in_order) anywhere.data_centers.clear();
+    EXPECT_EQ(verdict.placement, fit(anywhere, there).placement) << "seed " << seed;
+    EXPECT_EQ(verdict.possible, fit(anywhere, there).possible) << "seed " << seed;
+    somewhere += verdict.placement && (!asks.data_centers.empty() || !asks.countries.empty());
+  }
+  EXPECT_GT(somewhere, 50);
 }
 
 TEST(Placement, APodGetsAllItsGpusOnOneHostOrNone) {
@@ -157,9 +230,20 @@ TEST(QueueProperty, NothingIsGivenTwiceAndNobodyOvertakes) {
           EXPECT_NE(std::find(queue[i].gpu_types.begin(), queue[i].gpu_types.end(), gpu.type_id),
                     queue[i].gpu_types.end());
         }
-        // No earlier pod that could run one day waits for this type. Who is bound to a host neither waits nor holds up.
-        for (std::size_t earlier = 0; earlier < i && !queue[i].bound_to; ++earlier) {
-          if (verdicts[earlier].placement || !verdicts[earlier].possible || queue[earlier].bound_to) continue;
+        // No earlier pod that could run one day waits for this type. Who is bound to a host holds up only those there,
+        // and passes by all who are not bound to it, unless it is a spot pod.
+        for (std::size_t earlier = 0; earlier < i; ++earlier) {
+          if (verdicts[earlier].placement || !verdicts[earlier].possible) continue;
+          const auto& bound_to = queue[earlier].bound_to;
+          if (bound_to ? *bound_to != placement->host : queue[i].bound_to && !queue[i].bid) continue;
+          // Nor does who waits for a data centre or a country hold up anything elsewhere.
+          const auto elsewhere = [](const std::vector<std::string>& list, const std::string& one) {
+            return !list.empty() && std::find(list.begin(), list.end(), one) == list.end();
+          };
+          const bool by_center = !queue[earlier].data_centers.empty();
+          if (!bound_to && (by_center ? elsewhere(queue[earlier].data_centers, at.data_center)
+                                      : elsewhere(queue[earlier].countries, at.country)))
+            continue;
           const auto pools = pools_of(queue[earlier], hosts);
           EXPECT_EQ(std::find(pools.begin(), pools.end(), gpu.type_id), pools.end())
               << "seed " << seed << ": overtaken";

@@ -1,16 +1,25 @@
 #include "scheduler/waiting_line.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <tuple>
 
 #include "base/check.hpp"
 
 namespace gyre::scheduler {
+namespace {
+
+constexpr auto last = std::numeric_limits<std::int64_t>::max();
+
+}  // namespace
+
+WaitingLine::Key WaitingLine::last_with(const std::optional<Money>& bid) { return {precedence(bid), last, PodId()}; }
 
 bool WaitingLine::ByWhatIsAsked::operator()(const Request& a, const Request& b) const {
   const auto asked = [](const Request& r) {
     return std::tie(r.gpu_count, r.gpu_types, r.types_in_order, r.gpu_memory_min, r.vcpus, r.memory_bytes, r.disk_bytes,
-                    r.cuda_min, r.cuda_allowed, r.bound_to, r.network_volume, r.rescue);
+                    r.cuda_min, r.cuda_allowed, r.bound_to, r.network_volume, r.data_centers, r.centers_in_order,
+                    r.countries, r.rescue, r.bid);
   };
   return asked(a) < asked(b);
 }
@@ -23,6 +32,7 @@ std::vector<WaitingLine::Entry>::iterator WaitingLine::at(const Key& key) {
 std::size_t WaitingLine::kind_of(const Request& request) {
   auto asked = request;
   asked.pod = PodId();
+  if (asked.bid) asked.bid = Money();
   if (const auto found = kind_index_.find(asked); found != kind_index_.end()) return found->second;
   std::size_t slot = kinds_.size();
   if (unused_kinds_.empty()) {
@@ -38,28 +48,30 @@ std::size_t WaitingLine::kind_of(const Request& request) {
 
 bool WaitingLine::put(std::int64_t order, const Request& request) {
   const auto kind = kind_of(request);
-  if (const auto known = orders_.find(request.pod); known != orders_.end()) {
-    if (known->second == order && at({order, request.pod})->kind == kind) return false;
+  Entry entry{order, request.bid, request.pod, kind};
+  const auto key = entry.key();
+  if (const auto known = keys_.find(request.pod); known != keys_.end()) {
+    if (known->second == key && at(key)->kind == kind) return false;
     ++kinds_[kind].waiting;  // not forgotten with the entry that it replaces
     leave(request.pod);
     --kinds_[kind].waiting;
   }
-  Entry entry{order, request.pod, kind};
-  const auto place = at(entry.key());
+  const auto place = at(key);
   if (static_cast<std::size_t>(place - line_.begin()) < worked_) start_over();
   line_.insert(place, std::move(entry));
-  orders_[request.pod] = order;
+  keys_[request.pod] = key;
+  last_order_ = std::max(last_order_, order);
   ++kinds_[kind].waiting;
   return true;
 }
 
 bool WaitingLine::leave(const PodId& pod) {
-  const auto known = orders_.find(pod);
-  if (known == orders_.end()) return false;
-  const auto entry = at({known->second, pod});
+  const auto known = keys_.find(pod);
+  if (known == keys_.end()) return false;
+  const auto key = known->second;
+  const auto entry = at(key);
   CHECK(entry != line_.end() && entry->pod == pod);
   if (static_cast<std::size_t>(entry - line_.begin()) < worked_) {
-    const auto key = entry->key();
     const bool in_the_way =
         std::any_of(blocked_.begin(), blocked_.end(), [&](const auto& pool) { return pool.second == key; }) ||
         std::any_of(placed_.begin(), placed_.end(), [&](const auto& placed) { return placed.pod == pod; });
@@ -74,14 +86,16 @@ bool WaitingLine::leave(const PodId& pod) {
     unused_kinds_.push_back(entry->kind);
   }
   line_.erase(entry);
-  orders_.erase(known);
+  keys_.erase(known);
+  if (line_.empty()) last_order_ = 0;
   return true;
 }
 
 void WaitingLine::clear() { *this = WaitingLine(); }
 
-void WaitingLine::against(std::vector<Host> hosts) {
+void WaitingLine::against(std::vector<Host> hosts, std::vector<Occupant> occupants) {
   hosts_ = std::move(hosts);
+  occupants_ = std::move(occupants);
   for (auto& kind : kinds_) kind.pools_known = false;
   start_over();
 }
@@ -117,8 +131,8 @@ void WaitingLine::work() {
       ++round_;
       continue;
     }
-    if (verdict.possible && !kind.asked.bound_to)
-      for (const auto& pool : pools(kind))
+    if (verdict.possible)
+      for (const auto& pool : blocks(kind.asked, pools(kind)))
         if (blocked_names_.insert(pool).second) {
           blocked_.emplace(pool, entry.key());
           ++round_;
@@ -132,11 +146,57 @@ const std::vector<WaitingLine::Placed>& WaitingLine::placed() {
   return placed_;
 }
 
-std::optional<WaitingLine::Standing> WaitingLine::standing(const PodId& pod) {
-  const auto known = orders_.find(pod);
-  if (known == orders_.end()) return std::nullopt;
+std::optional<Outlook> WaitingLine::look_ahead(const Key& until) {
+  const bool any = std::any_of(occupants_.begin(), occupants_.end(),
+                               [](const Occupant& occupant) { return occupant.bid && !occupant.leaving; });
+  if (!any) return std::nullopt;
   work();
-  const Key key{known->second, pod};
+  Outlook out(hosts_, occupants_);
+  std::set<PodId> placed;
+  for (const auto& one : placed_) {
+    const auto& key = keys_.at(one.pod);
+    if (!(key < until)) break;
+    take(out.hosts, kinds_[at(key)->kind].asked, one.placement);
+    placed.insert(one.pod);
+  }
+  // One who asks for the same and has no higher bid is refused as well, while nothing has changed.
+  std::vector<std::uint64_t> refused(kinds_.size());
+  std::uint64_t round = 1;
+  for (const auto& entry : line_) {
+    if (!(entry.key() < until)) break;
+    if (placed.contains(entry.pod) || refused[entry.kind] == round) continue;
+    auto request = kinds_[entry.kind].asked;
+    request.pod = entry.pod;
+    request.bid = entry.bid;
+    const auto blocked = out.blocked.size();
+    if (out.serve(request)) {
+      ++round;
+      continue;
+    }
+    if (out.blocked.size() != blocked) ++round;
+    refused[entry.kind] = round;
+  }
+  return out;
+}
+
+std::vector<Eviction> WaitingLine::evictions() {
+  if (line_.empty()) return {};
+  auto outlook = look_ahead({last, last, PodId()});
+  return outlook ? std::move(outlook->evictions) : std::vector<Eviction>();
+}
+
+std::set<std::string> WaitingLine::blocked_before(const Key& key) const {
+  std::set<std::string> out;
+  for (const auto& [pool, since] : blocked_)
+    if (since < key) out.insert(pool);
+  return out;
+}
+
+std::optional<WaitingLine::Standing> WaitingLine::standing(const PodId& pod) {
+  const auto known = keys_.find(pod);
+  if (known == keys_.end()) return std::nullopt;
+  work();
+  const auto key = known->second;
   const auto entry = at(key);
   auto& kind = kinds_[entry->kind];
 
@@ -162,16 +222,37 @@ std::optional<WaitingLine::Standing> WaitingLine::standing(const PodId& pod) {
     out.verdict.possible = true;
     return out;
   }
-  std::set<std::string> blocked;  // by those before it
-  for (const auto& [pool, since] : blocked_)
-    if (since < key) blocked.insert(pool);
-  out.verdict = fit(kind.asked, left_, blocked);
+  out.verdict = fit(kind.asked, left_, blocked_before(key));
   return out;
 }
 
 Verdict WaitingLine::at_end(const Request& asked) {
   work();
-  return fit(asked, left_, blocked_names_);
+  const auto key = last_with(asked.bid);
+  if (placed_.empty() || keys_.at(placed_.back().pod) < key) return fit(asked, left_, blocked_before(key));
+  auto hosts = hosts_;  // others get a place now, but after this one
+  for (const auto& one : placed_) {
+    const auto& theirs = keys_.at(one.pod);
+    if (theirs < key) take(hosts, kinds_[at(theirs)->kind].asked, one.placement);
+  }
+  return fit(asked, hosts, blocked_before(key));
+}
+
+std::set<std::string> WaitingLine::blocked_for(const Request& asked) {
+  work();
+  return blocked_before(last_with(asked.bid));
+}
+
+std::optional<WaitingLine::Room> WaitingLine::room_made(const Request& asked) {
+  auto outlook = look_ahead(last_with(asked.bid));
+  if (!outlook) return std::nullopt;
+  const auto stopped = whom_to_stop(asked, outlook->hosts, outlook->occupants, outlook->blocked);
+  if (!stopped || stopped->empty()) return std::nullopt;
+  for (const auto& occupant : outlook->occupants)
+    if (std::find(stopped->begin(), stopped->end(), occupant.pod) != stopped->end()) vacate(outlook->hosts, occupant);
+  const auto verdict = fit(asked, outlook->hosts, outlook->blocked);
+  CHECK(verdict.placement);
+  return Room{*verdict.placement, static_cast<int>(stopped->size())};
 }
 
 std::map<std::string, int> WaitingLine::lengths() {

@@ -498,6 +498,31 @@ const Key table[] = {
      .korean = "이 버전이 모르는 요청 필드를 어떻게 할지. 이름을 밝혀 400으로 거절하거나 무시해요.",
      .set = set_unknown_fields,
      .get = get_unknown_fields},
+    {.name = "compat.listen",
+     .type = addresses_type,
+     .list = true,
+     .description = "Where this server also answers, with TLS, clients that have RunPod's host names built in, as "
+                    "0.0.0.0:443 (docs/compat.md). Empty: nowhere else.",
+     .korean = "RunPod의 호스트 이름이 코드에 박혀 있는 클라이언트를 TLS로 따로 받을 주소. 0.0.0.0:443처럼 적어요"
+               "(docs/compat.md). 비우면 따로 받지 않아요.",
+     .set = set_addresses<&Config::compat_listen>,
+     .get = get_list<&Config::compat_listen>},
+    {.name = "compat.certificate",
+     .type = path_type,
+     .description = "PEM certificate chain for those names, of an authority of your own; gyre compat says how to make "
+                    "it. Read again on SIGHUP. Where `listen` has TLS, too, clients who ask for one of these names are "
+                    "shown it there.",
+     .korean = "그 이름들을 위한 자체 인증 기관의 PEM 인증서 체인. 만드는 방법은 gyre compat이 알려 줘요. SIGHUP을 "
+               "받으면 다시 읽어요. `listen`에도 TLS가 있으면 이 이름을 찾는 클라이언트에게는 거기서도 이 인증서를 "
+               "보여요.",
+     .set = set_text<&Config::compat_certificate>,
+     .get = get_text<&Config::compat_certificate>},
+    {.name = "compat.key",
+     .type = path_type,
+     .description = "PEM private key that belongs to compat.certificate; read again on SIGHUP.",
+     .korean = "compat.certificate에 맞는 PEM 개인 키. SIGHUP을 받으면 다시 읽어요.",
+     .set = set_text<&Config::compat_key>,
+     .get = get_text<&Config::compat_key>},
     {.name = "retention.events",
      .type = time_type,
 
@@ -727,8 +752,15 @@ void check_together(const Loaded& loaded, std::vector<Error>& errors) {
   };
   if (!config.tls_certificate.empty() && config.tls_key.empty()) missing("tls.certificate", "tls.key");
   if (config.tls_certificate.empty() && !config.tls_key.empty()) missing("tls.key", "tls.certificate");
+  if (!config.compat_certificate.empty() && config.compat_key.empty()) missing("compat.certificate", "compat.key");
+  if (config.compat_certificate.empty() && !config.compat_key.empty()) missing("compat.key", "compat.certificate");
+  if (!config.compat_listen.empty() && config.compat_certificate.empty())
+    missing("compat.listen", "compat.certificate");
+  if (!config.compat_certificate.empty() && config.compat_listen.empty() && config.tls_certificate.empty())
+    missing("compat.certificate", "compat.listen");
   for (const auto& [key, file] :
-       {std::pair{"tls.certificate", config.tls_certificate}, std::pair{"tls.key", config.tls_key}}) {
+       {std::pair{"tls.certificate", config.tls_certificate}, std::pair{"tls.key", config.tls_key},
+        std::pair{"compat.certificate", config.compat_certificate}, std::pair{"compat.key", config.compat_key}}) {
     if (file.empty() || ::access(file.c_str(), R_OK) == 0) continue;
     Args args{{"source", source(key)}, {"key", key}, {"value", file}, {"detail", std::strerror(errno)}};
     errors.push_back(Error{Reason::config_bad_value, std::move(args), key});

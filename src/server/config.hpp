@@ -26,6 +26,8 @@ struct Config {
   std::string public_url;                             // empty: made from the first `listen`
   std::string database;                               // empty: sqlite under data_dir
   std::string tls_certificate, tls_key;               // PEM paths; both empty: plain HTTP
+  std::vector<std::string> compat_listen;             // for clients with RunPod's host names built in; with TLS
+  std::string compat_certificate, compat_key;         // PEM paths
   std::string agents_listen = "127.0.0.1:8081";
   std::vector<std::string> agents_advertise;  // empty: made from public_url and agents_listen
   std::int64_t body_bytes = 1 << 20, header_bytes = 32 << 10;

@@ -74,6 +74,21 @@ TEST_F(ConfigTest, ACertificateNeedsItsKey) {
   EXPECT_EQ(first_error(loaded), "gyre.yaml:2: tls.certificate needs tls.key");
 }
 
+TEST_F(ConfigTest, ClientsWithNamesBuiltInNeedAnAddressAndACertificate) {
+  std::ofstream(dir_ / "c.pem") << "x";
+  const auto pem = (dir_ / "c.pem").string();
+  EXPECT_EQ(first_error(load(file("compat:\n  listen: [\"0.0.0.0:443\"]\n"))),
+            "gyre.yaml:2: compat.listen needs compat.certificate");
+  EXPECT_EQ(first_error(load(file("compat:\n  certificate: " + pem + "\n  key: " + pem + "\n"))),
+            "gyre.yaml:2: compat.certificate needs compat.listen");
+  EXPECT_EQ(first_error(load(file("compat:\n  listen: [\"0.0.0.0:443\"]\n  certificate: " + pem + "\n"))),
+            "gyre.yaml:3: compat.certificate needs compat.key");
+  const auto loaded =
+      load(file("compat:\n  certificate: " + pem + "\n  key: " + pem + "\n  listen: [\"0.0.0.0:443\"]\n"));
+  ASSERT_TRUE(loaded) << first_error(loaded);
+  EXPECT_EQ(loaded->config.compat_listen, std::vector<std::string>{"0.0.0.0:443"});
+}
+
 TEST_F(ConfigTest, AVariableThatLooksLikeOursIsPointedAt) {
   const auto loaded =
       load({.file = {}, .environment = {{"GYRE_LOGLEVEL", "debug"}, {"GYRE_API_KEY", "x"}}, .flags = {}});

@@ -1,6 +1,7 @@
 #include "server/help.hpp"
 
 #include "base/secrets.hpp"
+#include "http/problem.hpp"
 
 namespace gyre::server {
 namespace {
@@ -31,6 +32,41 @@ std::string topics_list(Language language) {
            title_of(page) + "</a></li>\n";
   }
   return out + "</ul>\n";
+}
+
+std::string escaped(std::string_view words) {
+  std::string out;
+  for (const char c : words) {
+    if (c == '<')
+      out += "&lt;";
+    else if (c == '&')
+      out += "&amp;";
+    else
+      out += c;
+  }
+  return out;
+}
+
+// Every code in the order of its words' files, which is by subject; what stands in a sentence for a value is in braces.
+std::string codes_list(Language language) {
+  const bool korean = language == Language::ko;
+  std::string out =
+      korean ? "<h1>오류와 상태 코드</h1>\n<p>응답의 <code>code</code>는 바뀌지 않으므로 프로그램에서 써도 됩니다. "
+               "중괄호 안에는 실제 값이 들어갑니다.</p>\n<dl>\n"
+             : "<h1>Codes of refusals and states</h1>\n<p>The <code>code</code> of an answer never changes, so "
+               "programs may rely on it. Where braces are, answers have the value.</p>\n<dl>\n";
+  for (std::size_t i = 0; i < reason_count(); ++i) {
+    const auto reason = static_cast<Reason>(i);
+    const std::string code(reason_text(reason));
+    Args braces;
+    for (const auto& name : argument_names(reason)) braces.emplace_back(name, "{" + name + "}");
+    out += "  <dt id=\"" + code + "\"><a href=\"#" + code + "\"><code>" + code + "</code></a>";
+    if (error_code(reason) != ErrorCode::none) out += " " + std::to_string(http::status_of(error_code(reason)));
+    out += "</dt>\n  <dd>" + escaped(sentence(reason, braces, language));
+    if (const auto fix = way_out(reason, braces, language); !fix.empty()) out += "<br>" + escaped(fix);
+    out += "</dd>\n";
+  }
+  return out + "</dl>\n";
 }
 
 // `path` is one of ours, so that nothing a visitor typed gets into the page.
@@ -99,7 +135,13 @@ std::vector<http::Route> help_routes() {
     const auto topic = found->name.substr(0, found->name.size() - suffix_of(language).size());
     return page(request, language, "/help/" + std::string(topic), title_of(*found), found->content);
   };
-  return {std::move(all), std::move(one)};
+  auto codes = route("/docs/errors", "What each code of a refusal or a state means");
+  codes.handler = [](const http::Request& request) -> Result<http::Response> {
+    const auto language = language_for(request);
+    return page(request, language, "/docs/errors", language == Language::ko ? "오류와 상태 코드" : "Codes",
+                codes_list(language));
+  };
+  return {std::move(all), std::move(one), std::move(codes)};
 }
 
 }  // namespace gyre::server

@@ -4,6 +4,8 @@
 
 #include <set>
 
+#include "http/problem.hpp"
+
 namespace gyre::server {
 namespace {
 
@@ -13,7 +15,7 @@ http::Response get(const std::string& target, Language language = Language::en) 
   request.language = language;
   for (const auto& route : help_routes()) {
     const bool topic = route.path.ends_with("{topic}");
-    if (topic != (request.path != "/help")) continue;
+    if (topic ? !request.path.starts_with("/help/") : request.path != route.path) continue;
     if (topic) request.params["topic"] = request.path.substr(std::string("/help/").size());
     const auto answer = route.handler(request);
     return answer ? *answer : http::problem(answer.error(), request);
@@ -64,6 +66,23 @@ TEST(Help, NothingThatAVisitorTypedGetsIntoAPage) {
   EXPECT_EQ(answer.status, 404);
   EXPECT_EQ(answer.headers.get("Content-Type"), "application/problem+json");
   EXPECT_EQ(get("/help/leaked-key?lang=%3Cscript%3E").body.find("<script"), std::string::npos);
+}
+
+// A refusal's `type` leads there.
+TEST(Help, EveryCodeHasItsPlaceInBothLanguages) {
+  for (const auto language : {Language::en, Language::ko}) {
+    const auto body = get("/docs/errors", language).body;
+    for (std::size_t i = 0; i < reason_count(); ++i) {
+      const Error error{static_cast<Reason>(i), {}, ""};
+      const auto type = http::problem_of(error, language, "").type;
+      ASSERT_TRUE(type.starts_with("/docs/errors#"));
+      const auto place = type.substr(type.find('#') + 1);
+      const auto at = body.find("<dt id=\"" + place + "\">");
+      ASSERT_NE(at, std::string::npos) << place;
+      EXPECT_NE(body.find("<dd>", at), std::string::npos) << place;
+    }
+  }
+  EXPECT_NE(get("/docs/errors").body.find("no pod {pod}"), std::string::npos);
 }
 
 }  // namespace

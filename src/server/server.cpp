@@ -21,6 +21,7 @@
 #include "edge/usage_store.hpp"
 #include "events/event_feed.hpp"
 #include "events/event_routes.hpp"
+#include "fleet/data_center_routes.hpp"
 #include "fleet/gpu_routes.hpp"
 #include "fleet/host_routes.hpp"
 #include "fleet/host_service.hpp"
@@ -37,6 +38,7 @@
 #include "pods/pod_service.hpp"
 #include "quotas/quota_routes.hpp"
 #include "resources/resources.hpp"
+#include "rest_v2/rest_v2.hpp"
 #include "runtime/asio_runtime.hpp"
 #include "runtime/metrics.hpp"
 #include "runtime/os_random.hpp"
@@ -149,7 +151,9 @@ http::ServerOptions http_options(const Config& config) {
   http::ServerOptions out;
   const bool tls = !config.tls_certificate.empty();
   for (const auto& address : config.listen) out.listen.push_back({address, tls});
+  for (const auto& address : config.compat_listen) out.listen.push_back({address, true});
   out.tls = {config.tls_certificate, config.tls_key};
+  out.other_tls = {config.compat_certificate, config.compat_key};
   out.trusted_proxies = config.trusted_proxies;
   out.header_bytes_max = static_cast<std::size_t>(config.header_bytes);
   out.body_bytes_max = static_cast<std::size_t>(config.body_bytes);
@@ -158,6 +162,14 @@ http::ServerOptions http_options(const Config& config) {
   out.header_time = config.header_timeout;
   out.body_time = config.body_timeout;
   out.idle_time = config.idle_timeout;
+  return out;
+}
+
+// Where `listen` led; compat.listen stands behind it, and whoever starts the server again has not to repeat that.
+std::vector<std::string> addresses_of(const Config& config, const std::vector<http::Server::Bound>& bound) {
+  std::vector<std::string> out;
+  for (const auto& one : bound)
+    if (one.of < config.listen.size()) out.push_back(text_of({one.host, one.port}));
   return out;
 }
 
@@ -336,17 +348,23 @@ class Server {
     settings.idle_time = config_.ssh_idle_timeout;
     ssh_ = TRY(ssh::Gateway::start(std::move(settings), ssh_door_.decisions()));
     ssh_address_ = text_of({address->host, ssh_->port()});
+    ssh_for_people_.host = config_.public_url.empty() ? reachable(address->host) : host_of_url(config_.public_url);
+    ssh_for_people_.port = ssh_->port();
     log::info("ssh gateway ready", {{"address", ssh_address_}});
     return {};
   }
 
+  json::UnknownKeys unknown_fields() const {
+    return config_.unknown_fields == UnknownFields::ignore ? json::UnknownKeys::ignore : json::UnknownKeys::refuse;
+  }
+
   void add_routes() {
-    const auto unknown =
-        config_.unknown_fields == UnknownFields::ignore ? json::UnknownKeys::ignore : json::UnknownKeys::refuse;
+    const auto unknown = unknown_fields();
     router_.add(account_routes(accounts_));
     router_.add(event_routes(feed_));
     router_.add(host_routes(hosts_, unknown, public_url(), authority_.certificate_pem(), agents_addresses_));
     router_.add(gpu_routes(hosts_));
+    router_.add(data_center_routes(hosts_, unknown));
     router_.add(quota_routes(quotas_, unknown));
     router_.add(pod_routes(pods_, hosts_, events_, unknown));
     router_.add(cloud_sync_routes(cloud_syncs_, unknown));
@@ -354,8 +372,9 @@ class Server {
     router_.add(metrics_routes(monitoring_, pods_, hosts_));
     router_.add(resources_.routes(unknown));
     router_.add(runpod_graphql_.routes());
-    router_.add(
-        system_routes({router_, metrics_, [this] { return !closing_; }, [this] { return monitoring_.prometheus(); }}));
+    router_.add(rest_v2_.routes());
+    router_.add(system_routes({router_, metrics_, [this] { return !closing_; },
+                               [this] { return monitoring_.prometheus(); }, authority_.fingerprint().substr(0, 16)}));
     router_.add(pod_exec_routes(pods_));
     router_.add(page_routes());
     router_.add(help_routes());
@@ -367,7 +386,11 @@ class Server {
     std::shared_ptr<http::Admission::Ticket> ticket;
     if (!always_answered(shared->path)) {
       auto admitted = admission_.enter(http::client_of(*shared), runtime_.uptime());
-      if (!admitted) return respond(http::problem(admitted.error(), *shared));
+      if (!admitted) {
+        auto refusal = http::problem(admitted.error(), *shared);
+        if (refusal.headers.has("RateLimit")) refusal.headers.set("RateLimit-Policy", admission_.policy());
+        return respond(std::move(refusal));
+      }
       ticket = std::move(*admitted);
     }
     core_.post(
@@ -389,17 +412,22 @@ class Server {
   }
 
   std::string public_url() const { return url_of(config_); }
+  std::string url_for_people() const {
+    if (!http_ || !config_.public_url.empty()) return public_url();
+    const auto& first = http_->bound().front();
+    return (first.tls ? "https://" : "http://") + text_of({reachable(first.host), first.port});
+  }
 
   void tell_ready(const Bootstrap& bootstrap) {
     Ready ready;
     ready.agents = text_of(agents_);
     ready.ssh = ssh_address_;
-    if (const auto here = config_.shared_paths.find(PodConfig().data_center); here != config_.shared_paths.end())
+    if (const auto here = config_.shared_paths.find(local_data_center); here != config_.shared_paths.end())
       ready.network_volumes = here->second;
-    for (const auto& bound : http_->bound()) ready.listen.push_back(text_of({bound.host, bound.port}));
+    ready.listen = addresses_of(config_, http_->bound());
     const auto& first = http_->bound().front();
     const std::string scheme = first.tls ? "https://" : "http://";
-    ready.url = config_.public_url.empty() ? scheme + text_of({reachable(first.host), first.port}) : config_.public_url;
+    ready.url = url_for_people();
     ready.local_url =
         is_any(first.host) ? scheme + text_of({"127.0.0.1", first.port}) : scheme + text_of({first.host, first.port});
     if (first.tls && !config_.public_url.empty()) ready.local_url = config_.public_url;  // the name in its certificate
@@ -439,6 +467,7 @@ class Server {
     log::info("server closing", {{"connections", std::to_string(http_ ? http_->connections() : 0)}});
     ssh_.reset();
     feed_.close_all();
+    rest_v2_.close_all();
     monitoring_.close_all();
     if (!http_) return leave();
     http_->drain(config_.drain_timeout, [this] {
@@ -505,7 +534,7 @@ class Server {
     log::set_level(config_.log_level);
     log::Fields fields{{"taken_over", joined(changes.applied)}};
     if (!changes.needs_restart.empty()) fields.emplace_back("waiting_for_a_restart", joined(changes.needs_restart));
-    if (!config_.tls_certificate.empty() && http_) {
+    if (http_ && http_->has_tls()) {
       const auto read = http_->reload_tls();
       fields.emplace_back("certificate", read ? "read again" : read.error().message());
     }
@@ -699,12 +728,20 @@ class Server {
   ImageCheckService images_;
   MonitoringService monitoring_;
   compat::RunpodGraphql runpod_graphql_{core_, pods_, resources_, monitoring_};
+  rest_v2::RestV2 rest_v2_{core_,
+                           pods_,
+                           events_,
+                           feed_,
+                           resources_,
+                           monitoring_,
+                           {[this] { return ssh_for_people_; }, [this] { return url_for_people(); }, unknown_fields()}};
   http::Router router_;
   std::unique_ptr<Timer> use_timer_;
   std::unique_ptr<http::Server> http_;
   SshDoor ssh_door_{core_, accounts_, pods_,
                     [this](const AccountId& account) { return resources_.settings().authorized_keys(account); }};
   std::string ssh_address_;
+  rest_v2::SshAddress ssh_for_people_;
   std::unique_ptr<ssh::Gateway> ssh_;
 };
 
@@ -719,7 +756,7 @@ StandbyOptions standby_options(ServerOptions& options) {
     Ready ready;
     ready.url = url_of(options.config);
     ready.local_url = bound.front().url();
-    for (const auto& one : bound) ready.listen.push_back(text_of({one.host, one.port}));
+    ready.listen = addresses_of(options.config, bound);
     if (const auto tell = std::exchange(options.ready, nullptr)) tell(ready);  // once, not again when it leads
   };
   return out;

@@ -52,7 +52,7 @@ class Standby {
 
   // The certificate may be renewed while nobody needs this server; everything else is read when it leads.
   void reload(http::Server& http) {
-    if (options_.http.tls.certificate.empty()) return;
+    if (!http.has_tls()) return;
     const auto read = http.reload_tls();
     log::info("certificate", {{"read", read ? "again" : read.error().message()}});
   }

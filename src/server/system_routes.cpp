@@ -1,7 +1,18 @@
 #include "server/system_routes.hpp"
 
+#include "json/codec.hpp"
+
 namespace gyre::server {
 namespace {
+
+struct About {
+  std::string installation, version;
+};
+BOOST_DESCRIBE_STRUCT(About, (), (installation, version))
+json::Fields fields(const About*) {
+  return {{"installation", "which it is: the same on all its servers, under all their names", R"("5f2c9d0a1b3e4f67")"},
+          {"version", "of the program that answers", R"("0.1.0")"}};
+}
 
 http::Route open_route(std::string path, std::string summary, std::string description, http::Handler handler) {
   http::Route out;
@@ -50,12 +61,20 @@ std::vector<http::Route> system_routes(SystemRoutesNeeds needs) {
                    return Result<http::Response>(text(metrics.text() + pods(), Metrics::content_type));
                  }));
   out.back().answer_type = "text/plain";
-  for (const char* path : {"/openapi.json", "/v1/openapi.json"}) {
+  out.push_back(
+      open_route("/.well-known/gyre", "Which installation is this",
+                 "By it a client knows, before it sends a key, that another name leads here too: gyre compat check.",
+                 [about = About{needs.installation, GYRE_VERSION}](const http::Request&) {
+                   return Result<http::Response>(text(json::encode(about), "application/json"));
+                 }));
+  out.back().answer = json::schema<About>();
+  for (const std::string path : {"/openapi.json", "/v1/openapi.json", "/v2/openapi.json"}) {
+    const auto part = path.starts_with("/v2/") ? http::OpenapiPart::rest_v2 : http::OpenapiPart::whole;
     // Made once, at the first question: the table does not change while the server runs.
     auto document = std::make_shared<std::string>();
     out.push_back(open_route(path, "This description", "OpenAPI 3.1, printed from the table of routes.",
-                             [&router = needs.router, document](const http::Request&) {
-                               if (document->empty()) *document = http::openapi(router.routes(), GYRE_VERSION);
+                             [&router = needs.router, document, part](const http::Request&) {
+                               if (document->empty()) *document = http::openapi(router.routes(), GYRE_VERSION, part);
                                return Result<http::Response>(text(*document, "application/json"));
                              }));
   }

@@ -1,4 +1,4 @@
-// /healthz, /readyz, /metrics, /openapi.json: what machines ask.
+// /healthz, /readyz, /metrics, /openapi.json, /.well-known/gyre: what machines ask.
 #pragma once
 
 #include <functional>
@@ -14,6 +14,7 @@ struct SystemRoutesNeeds {
   const Metrics& metrics;
   std::function<bool()> ready;        // false while it closes
   std::function<std::string()> pods;  // the last values of pods, in the same text format
+  std::string installation;           // the same on all its servers, and on no other's
 };
 std::vector<http::Route> system_routes(SystemRoutesNeeds needs);
 

@@ -41,6 +41,7 @@ EndpointSpec endpoint_spec_from_text(const std::string& text) {
 }
 
 Result<> check(const EndpointSpec& spec) {
+  if (spec.template_id.empty()) TRY(check(spec.settings));
   TRY(check_list("gpuTypeIds", spec.gpu_types, things_max));
   TRY(check_list("cpuFlavorIds", spec.cpu_flavors, things_max));
   if (spec.compute == ComputeType::CPU && !spec.gpu_types.empty()) return invalid("gpuTypeIds", Detail::for_gpu_only);

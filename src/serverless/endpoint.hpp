@@ -22,8 +22,9 @@ BOOST_DESCRIBE_ENUM(ComputeType, GPU, CPU)
 // What its owner writes; stored as JSON. The defaults are RunPod's (contracts 2.6, 8.3).
 struct EndpointSpec {
   // What workers run and run on: a change makes a new version.
-  std::string template_id;
-  TemplateSettings settings;  // of the template when this version was made, without its words for people
+  std::string template_id;       // empty: what follows is the endpoint's own
+  TemplateSettings settings;     // of the template when this version was made, without its words for people
+  std::string registry_auth_id;  // with settings of its own; empty: none
   ComputeType compute = ComputeType::GPU;
   std::vector<std::string> gpu_types, cpu_flavors;  // none: any
   int gpu_count = 1, vcpu_count = 2;
@@ -40,9 +41,9 @@ struct EndpointSpec {
   bool flashboot = false;
 };
 BOOST_DESCRIBE_STRUCT(EndpointSpec, (),
-                      (template_id, settings, compute, gpu_types, cpu_flavors, gpu_count, vcpu_count, data_centers,
-                       network_volumes, cuda_allowed, cuda_min, workers_min, workers_max, idle_timeout_seconds, scaler,
-                       scaler_value, execution_timeout_ms, flashboot))
+                      (template_id, settings, registry_auth_id, compute, gpu_types, cpu_flavors, gpu_count, vcpu_count,
+                       data_centers, network_volumes, cuda_allowed, cuda_min, workers_min, workers_max,
+                       idle_timeout_seconds, scaler, scaler_value, execution_timeout_ms, flashboot))
 
 struct Endpoint {
   EndpointId id;

@@ -1,6 +1,7 @@
 #include "serverless/endpoint_service.hpp"
 
 #include <algorithm>
+#include <set>
 
 namespace gyre {
 namespace {
@@ -27,7 +28,25 @@ std::string at(const char* field, std::size_t i) { return field + ("[" + std::to
 
 EndpointService::EndpointService(Core& core, const TemplateService& templates, const CatalogService& catalog,
                                  const NetworkVolumeService& volumes, EndpointConfig config)
-    : core_(core), templates_(templates), catalog_(catalog), volumes_(volumes), config_(config), store_(core.db()) {}
+    : core_(core),
+      templates_(templates),
+      catalog_(catalog),
+      volumes_(volumes),
+      config_(std::move(config)),
+      store_(core.db()) {}
+
+std::string EndpointService::registry_auth_of(const Caller& caller, const EndpointSpec& spec) const {
+  if (spec.template_id.empty()) return spec.registry_auth_id;
+  const auto found = templates_.get(caller, TemplateId(spec.template_id));
+  const bool own = found && found->workspace == caller.workspace;
+  return own && found->registry_auth ? found->registry_auth->str() : std::string();
+}
+
+void EndpointService::let_go_of_template(const Caller& caller, EndpointSpec& spec) const {
+  if (spec.template_id.empty()) return;
+  spec.registry_auth_id = registry_auth_of(caller, spec);
+  spec.template_id.clear();
+}
 
 // What it names must be there; `into.spec` is what it was, if it was. A template that it had already may have gone: an
 // endpoint that a stranger's was made into can still be changed.
@@ -36,10 +55,17 @@ Result<> EndpointService::take(const Caller& caller, const EndpointWish& wish, E
       into.spec.empty() ? std::nullopt : std::optional<EndpointSpec>(endpoint_spec_from_text(into.spec));
   auto spec = wish.spec;
   TRY(check_name(wish.name));
-  if (spec.template_id.empty()) return fail(Reason::missing_field, {{"field", "templateId"}}, "templateId");
+  const bool own_settings = spec.template_id.empty() && !spec.settings.image.empty();
+  if (spec.template_id.empty() && !own_settings)
+    return fail(Reason::missing_field, {{"field", "templateId"}}, "templateId");
+  spec.settings.serverless = true;
   TRY(check(spec));
+  if (!own_settings) spec.registry_auth_id.clear();
+  if (!spec.registry_auth_id.empty() &&
+      !config_.knows_registry_auth(caller.workspace, RegistryAuthId(spec.registry_auth_id)))
+    return invalid("containerRegistryAuthId", Detail::no_registry_auth, {{"value", spec.registry_auth_id}});
   const bool same_template = before && before->template_id == spec.template_id;
-  const auto found = wish.template_named || !same_template
+  const auto found = !own_settings && (wish.template_named || !same_template)
                          ? std::optional(templates_.get(caller, TemplateId(spec.template_id)))
                          : std::nullopt;
   if (found && !*found && !same_template)
@@ -49,9 +75,13 @@ Result<> EndpointService::take(const Caller& caller, const EndpointWish& wish, E
     if (!spec.settings.serverless)
       return fail(Reason::template_not_serverless, {{"name", (*found)->name}}, "templateId");
   }
-  for (std::size_t i = 0; i < spec.gpu_types.size(); ++i)
-    if ((!before || before->gpu_types != spec.gpu_types) && !catalog_.gpu(spec.gpu_types[i]))
-      return invalid(at("gpuTypeIds", i), Detail::gpu_type_no_pool, {{"value", spec.gpu_types[i]}});
+  if (!before || before->gpu_types != spec.gpu_types) {
+    std::set<std::string> known;
+    for (const auto& type : catalog_.types()) known.insert(type.id);
+    for (std::size_t i = 0; i < spec.gpu_types.size(); ++i)
+      if (!known.contains(spec.gpu_types[i]))
+        return invalid(at("gpuTypeIds", i), Detail::gpu_type_no_pool, {{"value", spec.gpu_types[i]}});
+  }
   for (std::size_t i = 0; i < spec.cpu_flavors.size(); ++i) {
     std::string choices;
     for (const auto& flavor : catalog_.cpu_flavors()) choices += (choices.empty() ? "" : ", ") + flavor.id;
@@ -59,6 +89,7 @@ Result<> EndpointService::take(const Caller& caller, const EndpointWish& wish, E
                      [&](const CpuFlavor& flavor) { return flavor.id == spec.cpu_flavors[i]; }))
       return invalid(at("cpuFlavorIds", i), Detail::one_of, {{"choices", choices}});
   }
+  TRY(catalog_.check_data_centers("dataCenterIds", spec.data_centers));
   for (std::size_t i = 0; i < spec.network_volumes.size(); ++i) {
     const auto& id = spec.network_volumes[i];
     const auto volume = volumes_.find(caller.workspace, NetworkVolumeId(id));

@@ -14,6 +14,7 @@
 namespace gyre {
 
 struct EndpointConfig {
+  std::function<bool(const WorkspaceId&, const RegistryAuthId&)> knows_registry_auth;
   int per_workspace_max = 1000;
 };
 
@@ -35,6 +36,10 @@ class EndpointService {
   Result<Endpoint> update(const Caller& caller, const EndpointId& id,
                           const std::function<Result<EndpointWish>(const Endpoint&)>& change);
   Result<> remove(const Caller& caller, const EndpointId& id);
+  // Its settings become its own, to be changed without the template they came from.
+  void let_go_of_template(const Caller& caller, EndpointSpec& spec) const;
+  // Its own credential, or that of the template that it follows; "": none, or a stranger's.
+  std::string registry_auth_of(const Caller& caller, const EndpointSpec& spec) const;
   Result<std::vector<EndpointRelease>> releases(const Caller& caller, const EndpointId& id) const;  // newest first
 
   // A template changed: endpoints of its workspace that are made from it have a new version. Within its transaction.

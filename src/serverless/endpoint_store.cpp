@@ -7,7 +7,15 @@ namespace gyre {
 namespace {
 
 const char* text_of(EndpointStore::Uses kind) {
-  return kind == EndpointStore::Uses::template_id ? "template" : "network_volume";
+  switch (kind) {
+    case EndpointStore::Uses::template_id:
+      return "template";
+    case EndpointStore::Uses::registry_auth_id:
+      return "registry_auth";
+    case EndpointStore::Uses::network_volume:
+      break;
+  }
+  return "network_volume";
 }
 
 }  // namespace
@@ -49,7 +57,8 @@ void EndpointStore::set_uses(const EndpointId& id, const EndpointSpec& spec) {
   const auto add = [&](Uses kind, const std::string& thing) {
     db_.exec("INSERT INTO endpoint_uses (endpoint, kind, thing) VALUES ($1,$2,$3)", id, text_of(kind), thing);
   };
-  add(Uses::template_id, spec.template_id);
+  if (!spec.template_id.empty()) add(Uses::template_id, spec.template_id);
+  if (!spec.registry_auth_id.empty()) add(Uses::registry_auth_id, spec.registry_auth_id);
   for (const auto& volume : spec.network_volumes) add(Uses::network_volume, volume);
 }
 

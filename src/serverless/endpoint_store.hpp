@@ -31,7 +31,7 @@ class EndpointStore {
   std::vector<Endpoint> list(const WorkspaceId& workspace) const;
   int count(const WorkspaceId& workspace) const;
 
-  enum class Uses { template_id, network_volume };
+  enum class Uses { template_id, network_volume, registry_auth_id };
   void set_uses(const EndpointId& id, const EndpointSpec& spec);
   std::vector<Endpoint> users_of(Uses kind, const WorkspaceId& workspace, const std::string& thing) const;
 

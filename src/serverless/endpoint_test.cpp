@@ -247,6 +247,8 @@ TEST_F(EndpointTest, ANetworkVolumeIsKeptWhileAnEndpointUsesIt) {
   const auto volume =
       text_of(world.call(Method::post, "/v1/networkvolumes", R"({"name":"v","size":1,"dataCenterId":"LOCAL"})"), "id");
   const auto tpl = template_made("t");
+  EXPECT_EQ(text_of(create(tpl, R"(,"dataCenterIds":["EU-RO-1"])"), "field"), "dataCenterIds[0]") << "there is none";
+  EXPECT_EQ(world.call(Method::post, "/v1/catalog/datacenters", R"({"id":"EU-RO-1"})").status, 201);
   EXPECT_EQ(text_of(create(tpl, R"(,"dataCenterIds":["EU-RO-1"],"networkVolumeId":")" + volume + "\""), "field"),
             "networkVolumeIds[0]");
   const auto id = made(tpl, R"(,"networkVolumeId":")" + volume + "\"");

@@ -11,8 +11,9 @@ using http::Request;
 using http::Response;
 using http::Route;
 
-const json::Field keys_field{"pubKey", "SSH public keys, one a line; pods get them as PUBLIC_KEY at their next start",
-                             R"("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ0example laptop")"};
+const json::Field keys_field{
+    "pubKey", "SSH public keys, one a line; pods get them as PUBLIC_KEY at their next start",
+    R"("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEMgUSzpGwGvx24BZqbC7g7Qb1MF8RmLjKu8z/H/XzjV laptop")"};
 
 struct SettingsUpdateInput {
   std::optional<std::string> pubKey, language;

@@ -61,8 +61,9 @@ class Afternoon {
   };
 
   void create(const Step& step) {
-    const boost::json::object body{
+    boost::json::object body{
         {"imageName", images[step.image]}, {"volumeInGb", step.volume_gb}, {"gpuCount", step.gpus}};
+    if (step.bid > 0) body["bidPerGpu"] = step.bid / 100.0;
     const auto made = world_.call(Method::post, "/v1/pods", boost::json::serialize(body));
     if (made.status == 201)
       pods_[step.which] = {std::string(boost::json::parse(made.body).as_object()["id"].as_string()), Promise::running};
@@ -186,6 +187,12 @@ class Afternoon {
         const bool backs_off = view.at("reason").is_object() && view.at("reason").at("until").is_string();
         EXPECT_TRUE(up.contains(pod.id) || backs_off) << "pod " << pod.id << " is said to run and does not\n"
                                                       << answer.body;
+      } else if (status == "stopped") {
+        const std::string reason(view.at("reason").at("code").as_string());
+        EXPECT_TRUE(view.at("interruptible").as_bool() && (reason == "interrupted" || reason == "outbid"))
+            << "pod " << pod.id << " was not stopped by its owner\n"
+            << answer.body;
+        EXPECT_FALSE(up.contains(pod.id)) << pod.id << " is stopped and runs";
       } else {
         // It waits for its turn, or failed for a reason that is said; a full disk or an unreachable registry may do
         // that.
@@ -222,7 +229,8 @@ std::string words_of(const Step& step) {
   switch (step.kind) {
     case Step::Kind::create:
       return "create pod " + std::to_string(step.which) + " from " + images[step.image] + ", " +
-             std::to_string(step.gpus) + " GPUs, volume " + std::to_string(step.volume_gb) + " GB";
+             std::to_string(step.gpus) + " GPUs, volume " + std::to_string(step.volume_gb) + " GB" +
+             (step.bid > 0 ? ", for " + std::to_string(step.bid) + " cents" : "");
     case Step::Kind::remove:
     case Step::Kind::stop:
     case Step::Kind::start:
@@ -271,8 +279,12 @@ History make_history(std::uint64_t seed, int minutes) {
     };
     for (auto calls = dice.below(3); calls > 0; --calls) {
       if (dice.below(10) < 4 || pods == 0) {
-        if (pods < pods_max)
-          add({.kind = Kind::create, .which = pods++, .image = below(4), .volume_gb = 5 * below(2), .gpus = below(3)});
+        if (pods < pods_max) {
+          Step step{
+              .kind = Kind::create, .which = pods++, .image = below(4), .volume_gb = 5 * below(2), .gpus = below(3)};
+          if (step.gpus > 0) step.bid = below(5);  // most are spot pods, and many bid the same
+          add(step);
+        }
         continue;
       }
       constexpr Kind verbs[] = {Kind::remove, Kind::stop, Kind::stop, Kind::start, Kind::restart, Kind::sync};

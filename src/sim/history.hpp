@@ -15,7 +15,7 @@ namespace gyre::sim {
 
 struct Step {
   enum class Kind {
-    create,  // pod number `which`: with `image`, `volume_gb`, `gpus`
+    create,  // pod number `which`: with `image`, `volume_gb`, `gpus`, `bid`
     remove,  // ... and the verbs, on the pod of that number, if it was acknowledged
     stop,
     start,
@@ -43,6 +43,7 @@ struct Step {
   Kind kind = Kind::create;
   int which = 0;
   int image = 0, volume_gb = 0, gpus = 0;
+  int bid = 0;  // cents; 0: on demand
   Duration span{};
 };
 

@@ -13,6 +13,7 @@
 #include "cloud_syncs/cloud_sync_routes.hpp"
 #include "compat/runpod_graphql.hpp"
 #include "events/event_routes.hpp"
+#include "fleet/data_center_routes.hpp"
 #include "fleet/gpu_routes.hpp"
 #include "fleet/host_routes.hpp"
 #include "leadership/leadership_store.hpp"
@@ -21,6 +22,8 @@
 #include "pods/pod_routes.hpp"
 #include "quotas/quota_routes.hpp"
 #include "resources/resources.hpp"
+#include "rest_v2/rest_v2.hpp"
+#include "sim/spot_rules.hpp"
 
 namespace gyre::sim {
 namespace {
@@ -117,6 +120,7 @@ class World::ServerEnd final : public link::AgentLink {
 
   void send(const HostId& host, link::ServerMessage message) override {
     if (world_.overhear) world_.overhear(host, message);
+    if (const auto* order = std::get_if<link::PodOrder>(&message)) world_.check_order(*order);
     auto& to = world_.machine(host);
     if (!connected(host)) return;
     world_.deliver([&to, connection = to.connection, message = std::move(message)] {
@@ -159,9 +163,11 @@ struct World::Server {
     router.add(quota_routes(quotas, json::UnknownKeys::refuse));
     router.add(resources.routes(json::UnknownKeys::refuse));
     router.add(runpod_graphql.routes());
+    router.add(rest_v2.routes());
     router.add(pod_exec_routes(pods));
     router.add(host_routes(hosts, json::UnknownKeys::refuse, "http://sim", "CA", {"sim:1"}));
     router.add(gpu_routes(hosts));
+    router.add(data_center_routes(hosts, json::UnknownKeys::refuse));
     router.add(account_routes(accounts));
     router.add(event_routes(feed));
     router.add(metrics_routes(monitoring, pods, hosts));
@@ -224,6 +230,16 @@ struct World::Server {
   CloudSyncService cloud_syncs;
   MonitoringService monitoring;
   compat::RunpodGraphql runpod_graphql{core, pods, resources, monitoring};
+  rest_v2::RestV2 rest_v2{core,
+                          pods,
+                          events,
+                          feed,
+                          resources,
+                          monitoring,
+                          {[] {
+                             return rest_v2::SshAddress{"gate.sim", 2222};
+                           },
+                           [] { return "http://gyre.sim"; }}};
   http::Router router;
   Alive alive;
 };
@@ -304,6 +320,12 @@ MonitoringService& World::monitoring() { return server_->monitoring; }
 void World::in_task(std::function<void()> work) {
   server_->core.post("test", std::move(work));
   runtime.run_for(1ms);
+}
+
+std::vector<std::string> World::paths() const {
+  std::vector<std::string> out;
+  for (const auto& route : server_->router.routes()) out.push_back(route.path);
+  return out;
 }
 
 std::vector<HostId> World::hosts() const {
@@ -515,10 +537,8 @@ http::Response World::open(const std::string& target, const std::string& protoco
 http::Response World::send(Server* at, http::Request request, const std::string& target, const std::string& key) {
   if (!at) return {.status = 0};
   auto& server = *at;
-  const auto question = target.find('?');
-  request.path = target.substr(0, question);
-  if (question != std::string::npos) request.query = http::Query::parse(target.substr(question + 1)).value();
-  request.headers.set("Authorization", "Bearer " + (key.empty() ? admin_key_ : key));
+  CHECK(http::set_target(request, target));
+  if (key != guest) request.headers.set("Authorization", "Bearer " + (key.empty() ? admin_key_ : key));
   request.remote_address = "127.0.0.1";
   auto answer = std::make_shared<std::optional<http::Response>>();
   server.core.post(
@@ -577,7 +597,36 @@ std::set<std::pair<std::string, std::string>> World::running_pods() const {
   return out;
 }
 
+// Each interruption is looked at once, and only in the moment of its commit: later the tables say something else.
+void World::check_order(const link::PodOrder& order) {
+  if (order.desired != link::Desired::stopped) return;
+  const auto pod = PodStore(*db_).find(order.pod);
+  if (!pod || pod->state != PodState::interrupting || pod->generation != order.generation ||
+      pod->state_changed_at != runtime.now() || !interruptions_.insert({pod->id.str(), pod->generation}).second)
+    return;
+  check_interruption(*db_, *pod, "seed " + std::to_string(seed_) + ": ");
+}
+
+// A volume is there until its pod is deleted, whatever happens to the pod.
+void World::check_volumes() {
+  if (restored_at_) return;
+  const std::string prefix = "gyre-volume-";
+  std::map<std::string, std::string> now;
+  for (const auto& at : machines_)
+    for (const auto& [name, labels] : at->engine.volumes())
+      if (name.starts_with(prefix)) now[name.substr(prefix.size())] = at->id.str();
+  for (const auto& [id, host] : volumes_) {
+    const auto row = PodStore(*db_).find(PodId(id));
+    if (!row || row->state == PodState::deleting || row->state == PodState::deleted) continue;
+    const auto found = now.find(id);
+    EXPECT_TRUE(found != now.end() && found->second == host)
+        << "seed " << seed_ << ": the volume of pod " << id << ", which is " << enum_text(row->state) << ", is gone";
+  }
+  volumes_ = std::move(now);
+}
+
 void World::check() {
+  check_volumes();
   const auto where = "seed " + std::to_string(seed_) + ": ";
   // A GPU is in the hands of one pod, in the engines and in the table.
   for (const auto& at : machines_)
@@ -637,6 +686,10 @@ void World::check() {
        db_->all<std::string>("SELECT g.pod FROM host_gpus g JOIN pods p ON p.id = g.pod WHERE p.state IN "
                              "('queued','stopped','failed','deleted') OR p.host <> g.host"))
     ADD_FAILURE() << where << "pod " << pod << " holds a GPU and should not";
+  for (const auto& pod :
+       db_->all<std::string>("SELECT id FROM pods WHERE bid IS NULL AND (state = 'interrupting' OR reason IN "
+                             "('interrupted','outbid'))"))
+    ADD_FAILURE() << where << "pod " << pod << " is on demand and was interrupted";
   // A pod holds its GPUs from its placement until its agent has said that its containers are gone.
   for (const auto& pod : db_->all<std::string>("SELECT id FROM pods WHERE state <> 'deleted'")) {
     const auto row = PodStore(*db_).find(PodId(pod));

@@ -9,6 +9,7 @@
 //   world.check();
 #pragma once
 
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -58,6 +59,7 @@ class World {
   // is down. The world goes on only as long as the answer takes.
   http::Response call(http::Method method, const std::string& target, const std::string& body = {},
                       const std::string& key = {});
+  static constexpr const char* guest = "guest";  // as `key`: none is sent
   // The same, as a client that asks for a WebSocket; then the test is the connection (Response::web_socket).
   http::Response open(const std::string& target, const std::string& protocol, const std::string& key = {});
   std::string new_key(Scope scope);  // of the administrator's workspace
@@ -98,6 +100,7 @@ class World {
   // Pods whose containers run right now: pod id and host.
   std::set<std::pair<std::string, std::string>> running_pods() const;
   std::vector<HostId> hosts() const;
+  std::vector<std::string> paths() const;  // of the server's routes
   db::Connection& database() { return *db_; }
   HostService& hosts_service();
   MonitoringService& monitoring();
@@ -111,7 +114,9 @@ class World {
   class Session;
   class ServerEnd;
   class AgentEnd;
-  void deliver(std::function<void()> arrive);  // over the hostile link
+  void deliver(std::function<void()> arrive);     // over the hostile link
+  void check_order(const link::PodOrder& order);  // as it leaves, right after its commit
+  void check_volumes();
   void connect(Machine& machine);
   void disconnect(Machine& machine);
   void start_agent(Machine& machine);
@@ -129,7 +134,8 @@ class World {
   std::shared_ptr<Server> deposed_;  // one that does not know it yet
   std::vector<std::unique_ptr<Machine>> machines_;
   std::string admin_key_;
-  std::size_t checked_runs_ = 0;
+  std::set<std::pair<std::string, std::int64_t>> interruptions_;  // pod and generation, looked at
+  std::map<std::string, std::string> volumes_;                    // of pods, once they were seen, and their hosts
   int commits_to_fail_ = 0;
   std::string backup_;
   std::optional<Time> backup_made_at_, restored_at_;

@@ -162,6 +162,43 @@ TEST_F(WorldTest, AHostCannotSpeakForAPodOfAnotherNorLearnItsSecrets) {
   world.overhear = nullptr;
 }
 
+// Seed 66 of the hostile worlds: a host whose hello was lost, or whose row could not be written, was no host for syncs.
+TEST_F(WorldTest, WhatAHostIsIsSaidAgainUntilItIsWrittenDown) {
+  const auto host = world.add_host("h1");
+  world.crash_server();
+  world.set_link_faults({.drop = 1});
+  world.restart_server();
+  world.run_for(20s);
+  world.set_link_faults({});
+  world.run_for(30s);
+  EXPECT_FALSE(world.hosts_service().live(host)->lends_volumes) << "its hello was lost: the test shows something";
+  world.fail_commits(3);
+  world.run_for(10min);
+  EXPECT_TRUE(world.hosts_service().live(host)->lends_volumes);
+  const auto version = world.database().value<std::int64_t>("SELECT version FROM hosts");
+  world.run_for(10min);
+  EXPECT_LE(world.database().value<std::int64_t>("SELECT version FROM hosts"), version)
+      << "nothing new, nothing written";
+}
+
+// Messages overtake one another: what an older report says must not stand until the next one comes.
+TEST_F(WorldTest, ALateReportDoesNotUndoWhatANewerOneSaid) {
+  const auto host = world.add_host("h1");
+  world.run_for(20s);
+  const auto newest = world.hosts_service().live(host)->sequence;
+  ASSERT_GT(newest, 1U);
+  const auto reachable_after = [&](std::uint64_t sequence) {
+    link::Report report;
+    report.sequence = sequence;
+    report.engine_error = "gone";
+    world.in_task([&] { world.hosts_service().agent_said(host, report); });
+    return world.database().value<std::int64_t>("SELECT count(*) FROM hosts WHERE engine_reachable") == 1;
+  };
+  EXPECT_TRUE(reachable_after(newest - 1)) << "an older one counted";
+  EXPECT_TRUE(reachable_after(newest)) << "the same one counted twice";
+  EXPECT_FALSE(reachable_after(newest + 1)) << "no report counts: the test shows nothing";
+}
+
 TEST_F(WorldTest, ACreatedPodRunsOnAHostThatFits) {
   image("team/train:1");
   world.add_host("h1");

@@ -30,7 +30,9 @@ Result<> TemplateService::take(const Caller& caller, const TemplateWish& wish, T
   if (wish.name.empty() || wish.name.size() > 191)
     return invalid("name", Detail::characters_between, {{"low", "1"}, {"high", "191"}});
   TRY(check(wish.settings));
-  if (const auto other = store_.by_name(caller.workspace, wish.name); other && other->id != into.id)
+  into.name = wish.name;
+  into.spec = settings_to_text(wish.settings);
+  if (const auto other = store_.of_same_name(into); other && other->id != into.id)
     return fail(Reason::template_name_taken, {{"name", wish.name}}, "name");
   into.registry_auth.reset();
   if (!wish.registry_auth_id.empty()) {
@@ -40,8 +42,6 @@ Result<> TemplateService::take(const Caller& caller, const TemplateWish& wish, T
   }
   if (wish.is_official && !into.is_official && !caller.operator_of_installation)
     return fail(Reason::access_denied, {{"needed", "operator of the installation"}}, "isRunpod");
-  into.name = wish.name;
-  into.spec = settings_to_text(wish.settings);
   into.is_public = wish.is_public;
   into.is_official = wish.is_official;
   return {};

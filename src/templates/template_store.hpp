@@ -9,6 +9,8 @@
 
 namespace gyre {
 
+// A name is unique among a workspace's templates for pods, and among those for endpoints. The table's rule knows only
+// the workspace: there the name of one for endpoints ends in U+001F, which nobody outside of this file sees.
 class TemplateStore {
  public:
   explicit TemplateStore(db::Connection& db) : db_(db) {}
@@ -17,7 +19,8 @@ class TemplateStore {
   void update(Template& changed);     // throws on a stale version
   void remove(const TemplateId& id);
   std::optional<Template> find(const TemplateId& id) const;  // of any workspace
-  std::optional<Template> by_name(const WorkspaceId& workspace, const std::string& name) const;
+  // Who has the name that this one would get; itself, when it has it already.
+  std::optional<Template> of_same_name(const Template& one) const;
   std::vector<Template> of(const WorkspaceId& workspace) const;  // by name
   // The newest of all workspaces, at most so many.
   std::vector<Template> published(int limit) const;

@@ -57,6 +57,35 @@ TEST_P(TemplateStoreTest, ATemplateComesBackAsItWasWrittenAndListsKeepApart) {
   store.remove(own.id);
   EXPECT_FALSE(store.find(own.id));
 }
+
+TEST_P(TemplateStoreTest, OneForPodsAndOneForEndpointsMayHaveTheSameName) {
+  if (!database_.available()) GTEST_SKIP() << db::no_postgres;
+  const auto db = database_.connect();
+  db::migrate(*db);
+  TemplateStore store(*db);
+  const auto of = [](const std::string& id, bool serverless) {
+    Template made;
+    made.id = TemplateId(id);
+    made.workspace = WorkspaceId("w1");
+    made.name = "test";
+    made.spec = settings_to_text({.image = "x:1", .ports = {}, .env = {}, .serverless = serverless, .readme = ""});
+    return made;
+  };
+  store.insert(of("t1", false));
+  EXPECT_EQ(store.of_same_name(of("t2", false))->id, TemplateId("t1"));
+  EXPECT_FALSE(store.of_same_name(of("t2", true)));
+  store.insert(of("t2", true));
+  EXPECT_EQ(store.of_same_name(of("t3", true))->id, TemplateId("t2"));
+  EXPECT_EQ(store.find(TemplateId("t2"))->name, "test");
+  const auto all = store.of(WorkspaceId("w1"));
+  ASSERT_EQ(all.size(), 2u);
+  EXPECT_EQ(all[0].name + " " + all[1].name, "test test");
+  // As they were written before endpoints' had names of their own.
+  db->exec("UPDATE templates SET name='old' WHERE id=$1", TemplateId("t2"));
+  auto older = of("t3", true);
+  older.name = "old";
+  EXPECT_EQ(store.of_same_name(older)->id, TemplateId("t2"));
+}
 GYRE_TEST_ON_EVERY_DATABASE(TemplateStoreTest);
 
 class TemplateTest : public testing::Test {
@@ -87,6 +116,24 @@ TEST_F(TemplateTest, IsMadeReadChangedAndDeleted) {
   EXPECT_EQ(text_of(changed, "name"), "u");
   EXPECT_EQ(world.call(Method::del, "/v1/templates/" + id).status, 204);
   EXPECT_EQ(text_of(world.call(Method::get, "/v1/templates/" + id), "code"), "template_not_found");
+}
+
+TEST_F(TemplateTest, ANameIsTakenAmongThoseForPodsOrAmongThoseForEndpoints) {
+  const auto id = made(R"({"name":"test","imageName":"x:1"})");
+  const auto of_endpoints = made(R"({"name":"test","imageName":"x:1","isServerless":true,"volumeInGb":0})");
+  for (const char* again : {R"({"name":"test","imageName":"x:1"})",
+                            R"({"name":"test","imageName":"x:1","isServerless":true,"volumeInGb":0})"})
+    EXPECT_EQ(text_of(world.call(Method::post, "/v1/templates", again), "code"), "template_name_taken");
+  EXPECT_EQ(world.call(Method::patch, "/v1/templates/" + of_endpoints, R"({"readme":"kept"})").status, 200);
+  EXPECT_EQ(text_of(world.call(Method::get, "/v1/templates/" + of_endpoints), "name"), "test");
+  // By name alone there is no saying which.
+  const std::string document = R"({"query":"mutation { deleteTemplate(templateName: \"test\") }"})";
+  const auto refused = world.call(Method::post, "/graphql", document).body;
+  EXPECT_NE(refused.find(id), std::string::npos) << refused;
+  EXPECT_NE(refused.find(of_endpoints), std::string::npos) << refused;
+  EXPECT_EQ(world.call(Method::del, "/v1/templates/" + id).status, 204);
+  EXPECT_EQ(world.call(Method::post, "/graphql", document).body.find("errors"), std::string::npos);
+  EXPECT_EQ(world.call(Method::get, "/v1/templates/" + of_endpoints).status, 404);
 }
 
 TEST_F(TemplateTest, IsCheckedAsThePodItWouldMake) {

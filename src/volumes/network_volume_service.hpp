@@ -38,6 +38,7 @@ class NetworkVolumeService {
   Result<NetworkVolume> get(const Caller& caller, const NetworkVolumeId& id) const;
   std::optional<NetworkVolume> find(const WorkspaceId& workspace, const NetworkVolumeId& id) const;
   std::vector<NetworkVolume> list(const Caller& caller) const;
+  bool offered_in(const std::string& data_center) const { return config_.shared_paths.contains(data_center); }
   // Bytes on disk when it was counted last; absent: not yet, since this server started.
   std::optional<std::int64_t> used_bytes(const NetworkVolumeId& id) const;
   Result<NetworkVolume> update(const Caller& caller, const NetworkVolumeId& id, const NetworkVolumeChange& change,

@@ -27,8 +27,8 @@ def docker(engine):
     return Docker(engine)
 
 
-def started(folder, settings=(), **options):
-    made = Gyre(folder, **options)
+def started(folder, settings=(), kind=Gyre, **options):
+    made = kind(folder, **options)
     shared = made.home / "shared"  # network volumes
     shared.mkdir()
     made.settings["GYRE_VOLUMES_SHARED_PATHS"] = f"LOCAL={shared}"

@@ -100,6 +100,16 @@ class Docker:
         assert status == 200, body
         return body
 
+    def lines(self, target):
+        """Answers of one JSON object a line."""
+        connection = UnixConnection(self.path)
+        connection.request("GET", target)
+        answer = connection.getresponse()
+        body = answer.read()
+        connection.close()
+        assert answer.status == 200, body
+        return [json.loads(line) for line in body.splitlines() if line]
+
     @staticmethod
     def filters(**having):
         return "filters=" + urllib.parse.quote(json.dumps(having))
@@ -285,6 +295,14 @@ class Gyre:
         pid = self.said["pid" if which == "server" else "agentPid"]
         os.kill(pid, signal.SIGKILL)
         eventually(lambda: has_ended(pid), what=f"the {which} ending")
+
+    def until_free(self, count):
+        """Returns when so many of its GPUs are in nobody's hands: a deleted pod has its own until its containers are gone."""
+        eventually(lambda: sum(not gpu["podId"] for gpu in self.host()["gpus"]) >= count, 60, what=f"{count} free GPUs")
+
+    def until_empty(self):
+        """Returns when no pod holds anything of its host: a deleted one has its vCPUs, too, until its containers are gone."""
+        eventually(lambda: self.host()["pods"] == 0, 60, what="a host that nobody has anything of")
 
     def label(self):
         return f"gyre.host={self.said['hostId']}"

@@ -71,6 +71,22 @@ def test_a_pod_from_a_template_a_secret_and_a_network_volume(gyre, api, tmp_path
     gyre.cli("volume", "create", "no size", expect=EXIT_USAGE)
 
 
+def test_the_operator_names_a_gpu_type_and_says_what_it_costs(gyre, api):
+    assert gyre.cli("gpu", "add", "NVIDIA Test 9", "--name", "T9", "--memory", 9, "-o", "json").json()["displayName"] == "T9"
+    assert "gpu_type_exists" in gyre.cli("gpu", "add", "NVIDIA Test 9", "--memory", 9, expect=EXIT_CONFLICT).stderr
+    assert "no amount of dollars" in gyre.cli("gpu", "price", "NVIDIA Test 9", "--secure", "a lot", expect=EXIT_USAGE).stderr
+    assert "--secure" in gyre.cli("gpu", "price", "NVIDIA Test 9", expect=EXIT_USAGE).stderr
+    assert "gpu_type_not_found" in gyre.cli("gpu", "price", "NVIDIA None", "--secure", 1, expect=EXIT_NOT_FOUND).stderr
+    assert "gyre gpu price" in gyre.cli("gpu", "prices", "NVIDIA Test 9").stderr
+    gyre.cli("gpu", "price", "NVIDIA Test 9", "--secure", "0.44", "--secure-spot", "0.123456")
+    gyre.cli("gpu", "price", "NVIDIA Test 9", "--secure", "0.5", "--from", "2100-01-01T00:00:00Z")
+    shown = gyre.cli("gpu", "get", "NVIDIA Test 9", "-o", "json").json()
+    assert (shown["securePrice"], shown["secureSpotPrice"], shown["communityPrice"]) == (0.44, 0.123456, None)
+    assert [one["securePrice"] for one in gyre.cli("gpu", "prices", "NVIDIA Test 9", "-o", "json").json()] == [0.44, 0.5]
+    listed = gyre.cli("gpu", "types").stdout
+    assert "NVIDIA A40" in listed and "0.123456" in next(line for line in listed.splitlines() if "NVIDIA Test 9" in line)
+
+
 def test_the_command_after_two_dashes_is_the_containers(gyre, api):
     made = gyre.cli("pod", "create", image("hello"), "--gpu-type", "NVIDIA A40", "--wait", "-o", "json", "--",
                     "sh", "-c", "echo said --wait; exec sleep 1000").json()

@@ -1,0 +1,1 @@
+GET /assets/pods.js

@@ -1,0 +1,1 @@
+GET /assets/sync.js

@@ -1,0 +1,1 @@
+GET /assets/terminal.js
