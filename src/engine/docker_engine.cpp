@@ -66,6 +66,8 @@ constexpr Duration pull_silence_limit = 10min;
 constexpr std::uint64_t body_max = 32 << 20;  // of an answer that is kept whole
 constexpr Duration removal_poll = 100ms;
 constexpr Duration leftovers_end_limit = 10s;
+constexpr Duration missed_end_poll = 20ms;
+constexpr Duration missed_end_limit = 5s;
 constexpr std::size_t window = 256 * 1024;  // bytes of one stream on their way to the core
 constexpr Duration progress_every = 200ms;
 constexpr Duration version_is_known_for = 10min;
@@ -665,7 +667,20 @@ class DockerEngine final : public Engine {
     const auto peer = co_await known_peer();
     request.target = "/v" + peer.api_version + request.target;
     const auto wire = co_await connected();
+    if (request.method == http::verb::get) co_return co_await look(wire, std::move(request));
     co_return co_await wire->exchange(std::move(request));
+  }
+  // A question that changes nothing, asked until Podman knows of an end that it missed: one container that ends must
+  // not hide all of them.
+  Co<Reply> look(std::shared_ptr<Wire> wire, Request request) {
+    auto reply = co_await wire->exchange(request);
+    for (Duration waited{0}; podman_missed_an_end(reply.status, reply.body) && waited < missed_end_limit;
+         waited += missed_end_poll) {
+      Waiter pause(io_, missed_end_poll);
+      co_await pause.async_wait(use_co);
+      reply = co_await wire->exchange(request);
+    }
+    co_return reply;
   }
   Co<Reply> get(std::string target) {
     Request request;
@@ -1055,14 +1070,14 @@ class DockerEngine final : public Engine {
     const auto wire = co_await connected();
     Request all;
     all.target = root + "json?all=true&filters=" + percent_encoded(labels_filter(having));
-    const auto reply = co_await wire->exchange(all);
+    const auto reply = co_await look(wire, all);
     if (!reply.ok()) co_return fail(refused(reply));
     std::vector<Container> out;
     // The list leaves out exit codes and times; each is asked for on the same connection, a millisecond or two.
     for (const auto& id : read_ids(reply.body)) {
       Request one;
       one.target = root + id + "/json";
-      const auto inspected = co_await wire->exchange(one);
+      const auto inspected = co_await look(wire, one);
       if (inspected.status == 404) continue;  // removed in between
       if (!inspected.ok()) co_return fail(refused(inspected));
       auto container = read_container(inspected.body);
@@ -1107,9 +1122,9 @@ class DockerEngine final : public Engine {
     const auto path = "/v" + peer.api_version + "/containers/" + percent_encoded(id);
     if (peer.podman && options.follow) {
       // Podman 4 loses lines when it follows what has ended and the reader is slow; to read it to its end is enough.
-      Request look;
-      look.target = path + "/json";
-      const auto inspected = co_await wire->exchange(std::move(look));
+      Request one;
+      one.target = path + "/json";
+      const auto inspected = co_await look(wire, std::move(one));
       const auto container = read_container(inspected.body);
       if (container && container->state != ContainerState::running) options.follow = false;
     }

@@ -419,6 +419,10 @@ std::string words(std::string_view body) {
   return out.empty() ? "no reason given" : out;
 }
 
+bool podman_missed_an_end(int status, std::string_view body) {
+  return status == 500 && words(body).find("/cgroup: no such process") != std::string::npos;
+}
+
 EngineInfo read_info(std::string_view version_text, std::string_view info_text, std::string_view mounts) {
   const auto version = parse(version_text), info = parse(info_text);
   EngineInfo out;

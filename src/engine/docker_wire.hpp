@@ -46,6 +46,9 @@ std::string exec_start_body(const ExecOptions& options);
 // ---- what is answered ----
 
 std::string words(std::string_view body);  // the message of an error's body, made fit to be shown
+// Podman 4.3 reads /proc/PID/cgroup of what it takes for running when it lists, inspects and starts, and refuses all of
+// that when this one has just ended. It answers again as soon as it has heard of the end.
+bool podman_missed_an_end(int status, std::string_view body);
 // `mounts`: this host's /proc/self/mounts, as only the mount tells whether a file system has project quotas.
 EngineInfo read_info(std::string_view version, std::string_view info, std::string_view mounts);
 Result<Container> read_container(std::string_view inspect);

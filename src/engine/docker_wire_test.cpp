@@ -328,6 +328,15 @@ TEST(DockerWire, QueriesCarryNothingUnencoded) {
             "stdout=true&stderr=true&follow=true&tail=5&since=1700000000.025000000");
 }
 
+TEST(DockerWire, OnlyAnEndThatPodmanMissedIsAskedAgain) {
+  const auto missed =
+      R"({"cause":"no such process","message":"read /proc/10811/cgroup: no such process","response":500})";
+  EXPECT_TRUE(podman_missed_an_end(500, missed));
+  EXPECT_FALSE(podman_missed_an_end(200, missed));
+  EXPECT_FALSE(podman_missed_an_end(500, R"({"message":"no such process"})"));
+  EXPECT_FALSE(podman_missed_an_end(500, ""));
+}
+
 TEST(DockerWire, NetworksOfPodmanAreToldToKeepApart) {
   const auto podman = json::parse(network_body("n", "gyre-1", {{"a", "b"}}, {.podman = true}));
   EXPECT_EQ(podman.at("options").at("isolate"), "true");

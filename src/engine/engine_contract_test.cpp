@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -1389,6 +1390,73 @@ TEST_P(ExecContract, AProgramHasANameBeforeItStartsAndByThatAnotherEndsIt) {
     EXPECT_FALSE(the_fake->execs().back().running);
   else
     EXPECT_TRUE(runtime->run_until([&] { return program.end.has_value(); }, 30s)) << "it still runs";
+}
+
+// ---- what only happens now and then with a real engine ----
+
+// Answers what Podman answers to who lists one container, of which it missed the end the first `misses` times.
+class PodmanThatMissesAnEnd {
+ public:
+  explicit PodmanThatMissesAnEnd(int misses) : misses_(misses) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    path.copy(address.sun_path, sizeof address.sun_path - 1);
+    listening_ = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    EXPECT_EQ(::bind(listening_, reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+    EXPECT_EQ(::listen(listening_, 8), 0);
+    thread_ = std::thread([this] {
+      for (int client; (client = ::accept(listening_, nullptr, nullptr)) >= 0; ::close(client)) serve(client);
+    });
+  }
+  ~PodmanThatMissesAnEnd() {
+    ::shutdown(listening_, SHUT_RDWR);
+    thread_.join();
+    ::close(listening_);
+    std::filesystem::remove(path);
+  }
+
+  const std::string path = std::filesystem::temp_directory_path() / ("gyre-test-" + random_word() + ".sock");
+
+ private:
+  // One connection after the other: whoever asks on a second one has closed the first.
+  void serve(int client) {
+    std::string asked;
+    char buffer[4096];
+    for (ssize_t got; (got = ::read(client, buffer, sizeof buffer)) > 0;) {
+      asked.append(buffer, static_cast<std::size_t>(got));
+      if (!asked.ends_with("\r\n\r\n")) continue;
+      const auto [status, body] = answer(asked);
+      const auto reply =
+          "HTTP/1.1 " + status +
+          "\r\nApi-Version: 1.41\r\nServer: Libpod/4.3.1 (linux)\r\nContent-Length: " + std::to_string(body.size()) +
+          "\r\n\r\n" + body;
+      EXPECT_EQ(::write(client, reply.data(), reply.size()), static_cast<ssize_t>(reply.size()));
+      asked.clear();
+    }
+  }
+  std::pair<std::string, std::string> answer(const std::string& asked) {
+    if (asked.find("/containers/") == std::string::npos) return {"200 OK", "{}"};
+    if (misses_-- > 0)
+      return {"500 Internal Server Error",
+              R"({"cause":"no such process","message":"read /proc/4711/cgroup: no such process","response":500})"};
+    if (asked.find("/containers/json") != std::string::npos) return {"200 OK", R"([{"Id":"c0ffee"}])"};
+    return {"200 OK", R"({"Id":"c0ffee","Name":"/one","State":{"Status":"exited","ExitCode":3}})"};
+  }
+
+  int misses_, listening_ = -1;
+  std::thread thread_;
+};
+
+TEST(PodmanEngine, AnEndThatItMissedHidesNoContainer) {
+  PodmanThatMissesAnEnd podman(3);
+  TestRuntime runtime(TestRuntime::Clock::real_time);
+  const auto engine = docker_engine(runtime, podman.path);
+  std::optional<Result<std::vector<Container>>> listed;
+  engine->list({}, [&](auto result) { listed = std::move(result); });
+  ASSERT_TRUE(runtime.run_until([&] { return listed.has_value(); }, 60s));
+  ASSERT_TRUE(*listed) << listed->error().message();
+  ASSERT_EQ((*listed)->size(), 1u);
+  EXPECT_EQ((*listed)->front().exit_code, 3);
 }
 
 }  // namespace
