@@ -68,6 +68,9 @@ constexpr Duration removal_poll = 100ms;
 constexpr Duration leftovers_end_limit = 10s;
 constexpr Duration missed_end_poll = 20ms;
 constexpr Duration missed_end_limit = 5s;
+// Engines refuse now and then while something else on the host is coming or going (an interface, a mount, a process);
+// what may be asked twice without harm is asked again for so long.
+constexpr Duration passing_trouble_limit = 3s;
 constexpr std::size_t window = 256 * 1024;  // bytes of one stream on their way to the core
 constexpr Duration progress_every = 200ms;
 constexpr Duration version_is_known_for = 10min;
@@ -853,16 +856,20 @@ class DockerEngine final : public Engine {
     request.body = network_body(name, bridge_name(name), labels, peer);
     request.target = "/v" + peer.api_version + "/networks/create";
     if (peer.podman) request.target = "/v4.0.0/libpod/networks/create";  // the compatible one knows no isolation
-    const auto wire = co_await connected();
-    const auto made = co_await wire->exchange(std::move(request));
-    if (made.ok() || made.status == 409) co_return Result<void>();
-    const auto again = co_await get(path);  // somebody else was quicker
-    if (again.ok()) co_return Result<void>();
-    if (words(again.body).find("ambiguous") != std::string::npos) {
-      co_await keep_one_network(name);
-      co_return Result<void>();
+    for (Duration waited{0};; waited += removal_poll) {
+      const auto wire = co_await connected();
+      const auto made = co_await wire->exchange(request);
+      if (made.ok() || made.status == 409) co_return Result<void>();
+      const auto again = co_await get(path);  // somebody else was quicker
+      if (again.ok()) co_return Result<void>();
+      if (words(again.body).find("ambiguous") != std::string::npos) {
+        co_await keep_one_network(name);
+        co_return Result<void>();
+      }
+      if (made.status != 500 || waited >= passing_trouble_limit) co_return fail(refused(made));
+      Waiter pause(io_, removal_poll);
+      co_await pause.async_wait(use_co);
     }
-    co_return fail(refused(made));
   }
 
   // Two of one name: an agent was killed while it asked, and its successor asked again. One stays, the others go if
@@ -1053,6 +1060,11 @@ class DockerEngine final : public Engine {
     const auto ended = co_await end_leftovers(id);
     if (!ended) co_return ended;
     auto reply = co_await erase(path + "?force=true&v=true");
+    for (Duration waited{0}; reply.status == 500 && waited < passing_trouble_limit; waited += removal_poll) {
+      Waiter pause(io_, removal_poll);
+      co_await pause.async_wait(use_co);
+      reply = co_await erase(path + "?force=true&v=true");
+    }
     // Another removal is on its way: gone is when it has ended.
     for (Duration waited{0}; reply.status == 409 && waited < change_limit; waited += removal_poll) {
       Waiter pause(io_, removal_poll);

@@ -8,6 +8,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <filesystem>
 #include <sstream>
@@ -70,9 +71,10 @@ class EngineContract : public testing::TestWithParam<Kind> {
 
   void TearDown() override {
     if (!engine || fake()) return;
-    for (const auto& container : list()) EXPECT_TRUE(remove(container.id));
-    for (const auto& network : networks) EXPECT_TRUE(remove_network(network));
-    for (const auto& volume : volumes) EXPECT_TRUE(remove_volume(volume));
+    const auto gone = [](const Result<void>& removed) { EXPECT_TRUE(removed) << removed.error().message(); };
+    for (const auto& container : list()) gone(remove(container.id));
+    for (const auto& network : networks) gone(remove_network(network));
+    for (const auto& volume : volumes) gone(remove_volume(volume));
   }
 
   bool fake() const { return GetParam() == Kind::fake || GetParam() == Kind::bounded_fake; }
@@ -202,7 +204,8 @@ class EngineContract : public testing::TestWithParam<Kind> {
     out.labels = {{"gyre-test", mark}, {"part", name}};
     out.image = image(of_image);
     if (networks.empty()) {
-      EXPECT_TRUE(create_network("gyre-test-" + mark));
+      const auto network = create_network("gyre-test-" + mark);
+      EXPECT_TRUE(network) << network.error().message();
     }
     out.network = *networks.begin();
     return out;
@@ -267,9 +270,11 @@ class EngineContract : public testing::TestWithParam<Kind> {
     if (!in.entrypoint) in.entrypoint = std::vector<std::string>{"sh", "-c"};
     in.command = std::vector<std::string>{script};
     const auto id = started(in);
+    if (id.empty()) return "it was not made";
     wait_for_exit(id, 5min);
     const auto log = read_log(id);
-    EXPECT_TRUE(remove(id));
+    const auto removed = remove(id);
+    EXPECT_TRUE(removed) << removed.error().message();
     return log.out + log.error;
   }
   std::string shell(const std::string& script) { return shell(script, spec("hello", "shell" + random_word())); }
@@ -1394,7 +1399,8 @@ TEST_P(ExecContract, AProgramHasANameBeforeItStartsAndByThatAnotherEndsIt) {
 
 // ---- what only happens now and then with a real engine ----
 
-// Answers what Podman answers to who lists one container, of which it missed the end the first `misses` times.
+// Answers as Podman does when it has one container, but refuses the first `misses` times for something that has just
+// ended.
 class PodmanThatMissesAnEnd {
  public:
   explicit PodmanThatMissesAnEnd(int misses) : misses_(misses) {
@@ -1405,12 +1411,14 @@ class PodmanThatMissesAnEnd {
     EXPECT_EQ(::bind(listening_, reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
     EXPECT_EQ(::listen(listening_, 8), 0);
     thread_ = std::thread([this] {
-      for (int client; (client = ::accept(listening_, nullptr, nullptr)) >= 0; ::close(client)) serve(client);
+      for (int client; (client = ::accept(listening_, nullptr, nullptr)) >= 0;)
+        serving_.emplace_back([this, client] { serve(client); });
     });
   }
   ~PodmanThatMissesAnEnd() {
     ::shutdown(listening_, SHUT_RDWR);
     thread_.join();
+    for (auto& each : serving_) each.join();  // who asked has hung up by now
     ::close(listening_);
     std::filesystem::remove(path);
   }
@@ -1418,32 +1426,38 @@ class PodmanThatMissesAnEnd {
   const std::string path = std::filesystem::temp_directory_path() / ("gyre-test-" + random_word() + ".sock");
 
  private:
-  // One connection after the other: whoever asks on a second one has closed the first.
   void serve(int client) {
     std::string asked;
     char buffer[4096];
     for (ssize_t got; (got = ::read(client, buffer, sizeof buffer)) > 0;) {
       asked.append(buffer, static_cast<std::size_t>(got));
-      if (!asked.ends_with("\r\n\r\n")) continue;
+      const auto head = asked.find("\r\n\r\n"), length = asked.find("Content-Length: ");
+      if (head == std::string::npos) continue;
+      if (length < head && asked.size() < head + 4 + std::stoul(asked.substr(length + 16))) continue;
       const auto [status, body] = answer(asked);
       const auto reply =
           "HTTP/1.1 " + status +
           "\r\nApi-Version: 1.41\r\nServer: Libpod/4.3.1 (linux)\r\nContent-Length: " + std::to_string(body.size()) +
           "\r\n\r\n" + body;
-      EXPECT_EQ(::write(client, reply.data(), reply.size()), static_cast<ssize_t>(reply.size()));
+      EXPECT_EQ(::send(client, reply.data(), reply.size(), MSG_NOSIGNAL), static_cast<ssize_t>(reply.size()));
       asked.clear();
     }
+    ::close(client);
   }
   std::pair<std::string, std::string> answer(const std::string& asked) {
-    if (asked.find("/containers/") == std::string::npos) return {"200 OK", "{}"};
+    if (asked.find("/_ping") != std::string::npos || asked.find("/info") != std::string::npos) return {"200 OK", "{}"};
+    if (asked.starts_with("GET") && asked.find("/networks/") != std::string::npos) return {"404 Not Found", "{}"};
     if (misses_-- > 0)
       return {"500 Internal Server Error",
               R"({"cause":"no such process","message":"read /proc/4711/cgroup: no such process","response":500})"};
+    if (asked.starts_with("DELETE") || asked.starts_with("POST")) return {"200 OK", "{}"};
     if (asked.find("/containers/json") != std::string::npos) return {"200 OK", R"([{"Id":"c0ffee"}])"};
     return {"200 OK", R"({"Id":"c0ffee","Name":"/one","State":{"Status":"exited","ExitCode":3}})"};
   }
 
-  int misses_, listening_ = -1;
+  std::atomic<int> misses_;
+  int listening_ = -1;
+  std::vector<std::thread> serving_;
   std::thread thread_;
 };
 
@@ -1457,6 +1471,22 @@ TEST(PodmanEngine, AnEndThatItMissedHidesNoContainer) {
   ASSERT_TRUE(*listed) << listed->error().message();
   ASSERT_EQ((*listed)->size(), 1u);
   EXPECT_EQ((*listed)->front().exit_code, 3);
+}
+
+TEST(PodmanEngine, WhatItRefusesInPassingIsAskedAgain) {
+  TestRuntime runtime(TestRuntime::Clock::real_time);
+  for (const bool removing : {true, false}) {
+    PodmanThatMissesAnEnd podman(2);
+    const auto engine = docker_engine(runtime, podman.path, {.guard_networks = false});
+    std::optional<Result<void>> done;
+    const auto answered = [&](Result<void> result) { done = std::move(result); };
+    if (removing)
+      engine->remove("c0ffee", answered);
+    else
+      engine->create_network("gyre-test", {}, answered);
+    ASSERT_TRUE(runtime.run_until([&] { return done.has_value(); }, 60s));
+    EXPECT_TRUE(*done) << done->error().message();
+  }
 }
 
 }  // namespace
